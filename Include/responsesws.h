@@ -1,0 +1,526 @@
+/*
+ * responsesws.h - client for the WebSocket mode of the Responses API.
+ *
+ * This header is the authority on the C interface; the other manuals follow it.
+ *
+ * Five nouns
+ *   client    configuration, credentials, one I/O thread, the connections
+ *   session   one chain of responses: its settings and its history
+ *   turn      one response.create, from request to terminal event
+ *   event     one server event
+ *   error     what happened, whether the request may have run, what to do next
+ *
+ * Conventions (they hold for every function below)
+ *   Status     Fallible functions return rws_status: RWS_OK (0), a positive state that is no
+ *              failure (RWS_DONE, RWS_TIMEOUT), or a negative error. Details of the last
+ *              failed call on this thread: rws_last_error().
+ *   Outputs    come last, end in _out, and are written only when RWS_OK is returned.
+ *   Strings    In: C strings for configuration, pointer + length in bytes for JSON and text.
+ *              Out: rws_string, UTF-8, not NUL-terminated, may hold NUL. A lone surrogate in
+ *              the server's JSON arrives as its three-byte form (WTF-8).
+ *   Ownership  "copied": the library keeps its own copy, yours may go after the call.
+ *              "borrowed until ...": points into the library, never free it.
+ *   Handles    rws_client, rws_session and rws_turn are opaque. Each has a _free; NULL is a
+ *              no-op. Handles carry a generation: a call with a handle that was freed, or
+ *              with a handle of another kind, returns RWS_ERR_INVALID_HANDLE and a second
+ *              free does nothing. Parents and children may be freed in any order. Memory
+ *              *borrowed* from a handle must not be read after its free.
+ *   Threads    Every function may be called from any thread. A function with timeout_ms
+ *              waits at most that long; no other function waits for the network.
+ *   Callbacks  run on the client's I/O thread and must not block: a waiting function called
+ *              from a callback returns RWS_ERR_WOULD_DEADLOCK. All others are allowed.
+ *   Structs    that cross the interface begin with struct_size; initialise them with their
+ *              RWS_..._INIT. Zero in an option means its default. Fields are only appended.
+ *   fork       In a forked child every handle of the parent returns RWS_ERR_FORKED; freeing
+ *              one is allowed and touches nothing of the parent's. Make new clients there.
+ *   Signals    The library installs no handler and never lets SIGPIPE out.
+ */
+#ifndef RESPONSESWS_H
+#define RESPONSESWS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RWS_VERSION_MAJOR 0
+#define RWS_VERSION_MINOR 1
+#define RWS_VERSION_PATCH 0
+#define RWS_VERSION_NUMBER \
+    ((RWS_VERSION_MAJOR << 16) | (RWS_VERSION_MINOR << 8) | RWS_VERSION_PATCH)
+
+/** Version of the loaded library, "major.minor.patch". Static storage. @since 0.1 */
+const char *rws_version(void);
+
+/** RWS_VERSION_NUMBER of the loaded library. @since 0.1 */
+uint32_t rws_version_number(void);
+
+/* ------------------------------------------------------------------------- status */
+
+typedef int32_t rws_status;
+
+/*
+ * X(name, value, message). Bands by blame: 100s the caller, 200s the network, 300s TLS,
+ * 400s the WebSocket peer, 500s the API, 600s limits, 900s this library.
+ */
+#define RWS_STATUS_MAP(X)                                                                     \
+    X(OK, 0, "success")                                                                       \
+    X(DONE, 1, "the turn has ended and all its events were read")                             \
+    X(TIMEOUT, 2, "nothing happened within timeout_ms; ask again")                            \
+    X(ERR_INVALID_ARGUMENT, -101, "an argument is NULL, too large or out of range")           \
+    X(ERR_INVALID_HANDLE, -102, "the handle was freed or is of another kind")                 \
+    X(ERR_INVALID_JSON, -103, "the JSON given is malformed or not of the documented kind")    \
+    X(ERR_CLOSED, -104, "the client or session was closed")                                   \
+    X(ERR_BUSY, -105, "another thread is reading this turn, or its events go to a callback")  \
+    X(ERR_WOULD_DEADLOCK, -106, "a waiting call was made from a callback")                    \
+    X(ERR_FORKED, -107, "the handle belongs to the parent process")                           \
+    X(ERR_CANCELLED, -108, "the turn was cancelled by the caller")                            \
+    X(ERR_INTERRUPTED, -109, "a signal interrupted the wait; ask again")                      \
+    X(ERR_MISSING_OUTPUT, -110, "a tool call of the last response has no output in the input")\
+    X(ERR_DNS, -201, "the host name could not be resolved")                                   \
+    X(ERR_CONNECT_REFUSED, -202, "the host refused the connection")                           \
+    X(ERR_CONNECT, -203, "no connection could be made")                                       \
+    X(ERR_CONNECT_TIMEOUT, -204, "no connection within the connect timeout")                  \
+    X(ERR_CONNECTION_LOST, -205, "the connection was cut before the turn ended")              \
+    X(ERR_FIRST_EVENT_TIMEOUT, -206, "no event within the first-event timeout")               \
+    X(ERR_EVENT_GAP_TIMEOUT, -207, "no further event within the event-gap timeout")           \
+    X(ERR_TURN_TIMEOUT, -208, "the turn did not end within its timeout")                      \
+    X(ERR_TLS, -301, "TLS failed")                                                            \
+    X(ERR_TLS_UNTRUSTED, -302, "the server's certificate is not trusted")                     \
+    X(ERR_TLS_HOSTNAME, -303, "the server's certificate is for another host")                 \
+    X(ERR_TLS_EXPIRED, -304, "the server's certificate is not valid now")                     \
+    X(ERR_UPGRADE_REFUSED, -401, "the server answered HTTP instead of WebSocket")             \
+    X(ERR_UNAUTHORIZED, -402, "the server refused the credentials")                           \
+    X(ERR_HANDSHAKE, -403, "the server's WebSocket handshake is invalid")                     \
+    X(ERR_PROTOCOL, -404, "the server broke the WebSocket protocol (RFC 6455)")               \
+    X(ERR_PEER_CLOSED, -405, "the server closed the connection before the turn ended")        \
+    X(ERR_INVALID_EVENT, -406, "the server sent something that is no event")                  \
+    X(ERR_API, -501, "the API returned an error")                                             \
+    X(ERR_RESPONSE_FAILED, -502, "the response failed")                                       \
+    X(ERR_PREVIOUS_RESPONSE_NOT_FOUND, -503, "the server no longer has the previous response")\
+    X(ERR_RATE_LIMITED, -504, "the API's rate limit was reached")                             \
+    X(ERR_CONTEXT_LENGTH, -505, "the context window is full")                                 \
+    X(ERR_OVERLOADED, -506, "the API is overloaded or had an internal error")                 \
+    X(ERR_CONNECTION_LIMIT, -507, "the connection reached its age limit")                     \
+    X(ERR_MESSAGE_TOO_LARGE, -601, "a message exceeds the size limit")                        \
+    X(ERR_LIMIT, -602, "a limit of the library was reached")                                  \
+    X(ERR_RESOURCES, -603, "the system has no more descriptors, threads or memory")           \
+    X(ERR_INTERNAL, -901, "internal error; please report it")
+
+enum {
+#define RWS_STATUS_ENUM_(name, value, message) RWS_##name = value,
+    RWS_STATUS_MAP(RWS_STATUS_ENUM_)
+#undef RWS_STATUS_ENUM_
+    RWS_STATUS_ENUM_END_ = 3 /* not a status; ends the list without a trailing comma */
+};
+
+/** "RWS_ERR_DNS" for -201; "RWS_UNKNOWN" for a value of no status. Static storage. @since 0.1 */
+const char *rws_status_name(rws_status status);
+
+/** The message of the table above. Static storage. @since 0.1 */
+const char *rws_status_message(rws_status status);
+
+/* ------------------------------------------------------------------------ strings */
+
+/** Bytes that the library owns. Borrowed; the function that gives it says until when. */
+typedef struct rws_string {
+    const char *data; /* never NULL when written by the library */
+    size_t len;       /* bytes */
+} rws_string;
+
+/* ------------------------------------------------------------------------- errors */
+
+/** How far a request had come when it failed: may it have run, may it be sent again? */
+typedef int32_t rws_execution;
+enum {
+    RWS_EXECUTION_NOT_SENT = 0,   /* nothing, or no whole message, left this machine: repeat freely */
+    RWS_EXECUTION_REJECTED = 1,   /* the server refused it before it ran: repeat freely */
+    RWS_EXECUTION_UNKNOWN = 2,    /* sent, no answer seen: it may have run */
+    RWS_EXECUTION_STARTED = 3,    /* the server began to work on it, no output seen */
+    RWS_EXECUTION_OUTPUT_SEEN = 4 /* output was received; repeating it runs it twice */
+};
+
+/** One failure. Never holds a credential. */
+typedef struct rws_error {
+    size_t struct_size;
+    rws_status status;
+    rws_execution execution;
+    int32_t http_status;    /* of a refused upgrade or an API error; 0: none */
+    int32_t close_code;     /* of the peer's close frame (RFC 6455 section 7.4); 0: none */
+    int32_t is_retryable;   /* 1: the same request may succeed later (execution says at what risk) */
+    int32_t reserved;
+    int64_t retry_after_ms; /* what the server asked for; -1: nothing */
+    rws_string message;     /* a sentence: what happened and what to do */
+    rws_string code;        /* the API's error code, or empty */
+    rws_string type;        /* the API's error type, or empty */
+    rws_string param;       /* the API's param, or empty */
+    rws_string request_id;  /* x-request-id, or empty */
+    rws_string body;        /* the error as received: JSON of the event, or HTTP body; may be cut at 64 KiB */
+} rws_error;
+#define RWS_ERROR_INIT { sizeof(rws_error), 0, 0, 0, 0, 0, 0, -1, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0} }
+
+/**
+ * Details of the last call that failed on the calling thread.
+ * @param error_out  Borrowed until the next failing call on this thread.
+ * @return RWS_OK; RWS_DONE if no call has failed on this thread.
+ * @since 0.1
+ */
+rws_status rws_last_error(rws_error *error_out);
+
+/* ------------------------------------------------------------------------- client */
+
+typedef struct rws_client rws_client;
+typedef struct rws_session rws_session;
+typedef struct rws_turn rws_turn;
+
+#define RWS_NO_LIMIT ((int64_t)-1)
+
+/** An additional header of the upgrade request. */
+typedef struct rws_header {
+    const char *name;
+    const char *value;
+} rws_header;
+
+enum { RWS_LOG_ERROR = 1, RWS_LOG_WARNING = 2, RWS_LOG_INFO = 3, RWS_LOG_DEBUG = 4 };
+
+/** Receives one log line (no newline, no credentials). May run on any thread of the library. */
+typedef void (*rws_log_fn)(int32_t level, rws_string line, void *user_data);
+
+/** Copied by rws_client_new(). Times in milliseconds; 0: default; RWS_NO_LIMIT: none. */
+typedef struct rws_client_options {
+    size_t struct_size;
+    const char *base_url;      /* ws, wss, http or https; NULL: $OPENAI_BASE_URL, else wss://api.openai.com/v1 */
+    const char *api_key;       /* sent as a bearer token; NULL: $OPENAI_API_KEY; "": no Authorization header */
+    const char *organization;  /* OpenAI-Organization; NULL: none */
+    const char *project;       /* OpenAI-Project; NULL: none */
+    const rws_header *headers; /* further headers of the upgrade request */
+    size_t header_count;
+    const char *ca_file;       /* PEM certificates trusted besides the system's; NULL: none */
+    int64_t connect_timeout_ms;     /* DNS, TCP, TLS and upgrade together; default 15,000 */
+    int64_t first_event_timeout_ms; /* from the request sent to its first event; default 120,000 */
+    int64_t event_gap_timeout_ms;   /* between two events of a turn; default 300,000 */
+    int64_t turn_timeout_ms;        /* a whole turn, connecting included; default RWS_NO_LIMIT */
+    uint64_t message_bytes_max;     /* of one received message; default 64 MiB, at most 1 GiB */
+    rws_log_fn log;            /* NULL: silent */
+    void *log_user_data;
+    int32_t log_level;         /* lines up to this level; default RWS_LOG_WARNING */
+    int32_t reserved;
+} rws_client_options;
+#define RWS_CLIENT_OPTIONS_INIT \
+    { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/**
+ * Makes a client. Nothing is connected yet.
+ * @param options     NULL: all defaults.
+ * @param client_out  Owned by the caller; release with rws_client_free().
+ * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (a bad URL, header or size); RWS_ERR_TLS (ca_file
+ *         cannot be read); RWS_ERR_RESOURCES.
+ * @since 0.1
+ */
+rws_status rws_client_new(const rws_client_options *options, rws_client **client_out);
+
+/**
+ * Closes every connection with a close frame (RFC 6455 section 7.1.2). Turns that still run
+ * end as cancelled. Waits until the peers answered or timeout_ms passed, then drops what is left.
+ * Later calls that need the client return RWS_ERR_CLOSED. A second close returns RWS_OK.
+ * @return RWS_OK; RWS_TIMEOUT (some peer did not answer; closed nevertheless);
+ *         RWS_ERR_WOULD_DEADLOCK.
+ * @since 0.1
+ */
+rws_status rws_client_close(rws_client *client, int64_t timeout_ms);
+
+/**
+ * Closes without waiting for the peers and releases the client. When it returns, no callback of
+ * this client runs any more and its thread and descriptors are gone; called from a callback, it
+ * returns at once and that follows the callback.
+ * @since 0.1
+ */
+void rws_client_free(rws_client *client);
+
+/* ------------------------------------------------------------------------ session */
+
+/**
+ * Starts a chain of responses.
+ * @param settings  A JSON object: the fields of POST /v1/responses that every turn shares (model,
+ *                  instructions, tools, store, ...), sent verbatim with each turn, unknown ones
+ *                  included. Not input, previous_response_id, type, stream or background. Copied.
+ * @param session_out  Owned by the caller; release with rws_session_free().
+ * @return RWS_OK; RWS_ERR_INVALID_JSON; RWS_ERR_CLOSED; RWS_ERR_INVALID_ARGUMENT.
+ * @since 0.1
+ */
+rws_status rws_session_new(rws_client *client, const char *settings, size_t settings_len,
+                           rws_session **session_out);
+
+/**
+ * Connects ahead, so that the first turn need not wait for it. Free of charge, optional.
+ * @return RWS_OK (connected, now or before); RWS_TIMEOUT (still connecting); the error of the
+ *         attempt, details in rws_last_error().
+ * @since 0.1
+ */
+rws_status rws_session_connect(rws_session *session, int64_t timeout_ms);
+
+/**
+ * Id of the last response that belongs to the chain; empty before the first.
+ * @param id_out  Borrowed until the next call of this function on the session, or its free.
+ * @since 0.1
+ */
+rws_status rws_session_response_id(rws_session *session, rws_string *id_out);
+
+/**
+ * The body that POST /v1/responses would need for the same next turn: the settings and the whole
+ * history followed by input. For measuring, debugging, or going on over HTTP. Sends nothing.
+ * @param input     As in rws_turn_start().
+ * @param body_out  Borrowed until the next call of this function on the session, or its free.
+ * @return RWS_OK; RWS_ERR_INVALID_JSON.
+ * @since 0.1
+ */
+rws_status rws_session_full_body(rws_session *session, const char *input, size_t input_len,
+                                 rws_string *body_out);
+
+/**
+ * A descriptor to wait on in a loop of the caller's own (epoll, poll, asyncio, libuv): readable
+ * while a turn of the session has events or an end that rws_turn_next() has not returned yet.
+ * Only poll it. Stays open until the session is freed.
+ * @since 0.1
+ */
+rws_status rws_session_descriptor(rws_session *session, int *descriptor_out);
+
+/** Releases the session; its running turns end as cancelled. @since 0.1 */
+void rws_session_free(rws_session *session);
+
+/* ------------------------------------------------------------------------- events */
+
+typedef int32_t rws_event_kind;
+enum {
+    RWS_EVENT_OTHER = 0, /* any type without a kind of its own: read type and json */
+    RWS_EVENT_RESPONSE_CREATED = 1,
+    RWS_EVENT_RESPONSE_QUEUED = 2,
+    RWS_EVENT_RESPONSE_IN_PROGRESS = 3,
+    RWS_EVENT_RESPONSE_COMPLETED = 4,
+    RWS_EVENT_RESPONSE_FAILED = 5,
+    RWS_EVENT_RESPONSE_INCOMPLETE = 6,
+    RWS_EVENT_ERROR = 7,
+    RWS_EVENT_OUTPUT_ITEM_ADDED = 10,
+    RWS_EVENT_OUTPUT_ITEM_DONE = 11,
+    RWS_EVENT_CONTENT_PART_ADDED = 12,
+    RWS_EVENT_CONTENT_PART_DONE = 13,
+    RWS_EVENT_OUTPUT_TEXT_DELTA = 14,
+    RWS_EVENT_OUTPUT_TEXT_DONE = 15,
+    RWS_EVENT_REFUSAL_DELTA = 16,
+    RWS_EVENT_REFUSAL_DONE = 17,
+    RWS_EVENT_FUNCTION_CALL_ARGUMENTS_DELTA = 18,
+    RWS_EVENT_FUNCTION_CALL_ARGUMENTS_DONE = 19,
+    RWS_EVENT_CUSTOM_TOOL_CALL_INPUT_DELTA = 20,
+    RWS_EVENT_CUSTOM_TOOL_CALL_INPUT_DONE = 21,
+    RWS_EVENT_REASONING_SUMMARY_PART_ADDED = 22,
+    RWS_EVENT_REASONING_SUMMARY_PART_DONE = 23,
+    RWS_EVENT_REASONING_SUMMARY_TEXT_DELTA = 24,
+    RWS_EVENT_REASONING_SUMMARY_TEXT_DONE = 25,
+    RWS_EVENT_REASONING_TEXT_DELTA = 26,
+    RWS_EVENT_REASONING_TEXT_DONE = 27,
+    RWS_EVENT_NOTICE = 100 /* from this library, not the server: type "rws.…", a JSON object */
+};
+
+/** One event. Strings are borrowed; the function or callback that gives it says until when. */
+typedef struct rws_event {
+    size_t struct_size;
+    rws_event_kind kind;
+    int32_t reserved;
+    int64_t sequence_number; /* -1: the event has none */
+    int64_t output_index;    /* -1: none */
+    rws_string type;         /* "response.output_text.delta" */
+    rws_string json;         /* the whole event as received */
+    rws_string delta;        /* the decoded "delta" string; empty if there is none */
+    rws_string item_id;      /* of delta and part events; empty if there is none */
+    rws_string item;         /* JSON of the "item" member (output_item.added, .done), or empty */
+    rws_string response;     /* JSON of the "response" member, or empty */
+    rws_string stream_id;    /* the lane; empty: the default lane */
+} rws_event;
+#define RWS_EVENT_INIT \
+    { sizeof(rws_event), 0, 0, -1, -1, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0} }
+
+struct cJSON;
+
+/**
+ * Parses JSON text into a cJSON tree; a convenience for C programs that use cJSON anyway. cJSON
+ * refuses lone surrogates, cuts strings at U+0000 and stores numbers as double: where that
+ * matters, read the text.
+ * @param tree_out  Owned by the caller; release with cJSON_Delete().
+ * @return RWS_OK; RWS_ERR_INVALID_JSON (cJSON refused it).
+ * @since 0.1
+ */
+rws_status rws_json_tree(rws_string json, struct cJSON **tree_out);
+
+/* -------------------------------------------------------------------------- turns */
+
+/**
+ * Called for each event, in order, then once with event NULL when the turn has ended (its result
+ * and error are complete then). The event is borrowed until the callback returns.
+ */
+typedef void (*rws_event_fn)(rws_turn *turn, const rws_event *event, void *user_data);
+
+/** Copied by rws_turn_start(). Times in milliseconds; 0: the client's; RWS_NO_LIMIT: none. */
+typedef struct rws_turn_options {
+    size_t struct_size;
+    const char *overrides;  /* a JSON object: body fields of this turn that replace or, with null, remove those of the session; NULL: none */
+    size_t overrides_len;   /* bytes */
+    int32_t is_warm_up;     /* 1: generate:false; prepares the input on the server without output, and chains */
+    int32_t reserved;
+    int64_t first_event_timeout_ms;
+    int64_t event_gap_timeout_ms;
+    int64_t turn_timeout_ms; /* expiry of any of the three cancels the turn */
+    rws_event_fn on_event;   /* NULL: read with rws_turn_next() */
+    void *user_data;
+} rws_turn_options;
+#define RWS_TURN_OPTIONS_INIT { sizeof(rws_turn_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/**
+ * Starts a turn and returns at once; connects if need be. Turns of one session run one after
+ * the other, in the order of their start. The library sends previous_response_id and the new
+ * items only, or the whole history where the server cannot have it.
+ * @param input      Only what is new: a JSON string (a user message), or a JSON array of input items
+ *                   (messages, tool outputs). Items are sent byte for byte. Copied. len 0: none.
+ * @param options    NULL: all defaults.
+ * @param turn_out   Owned by the caller; release with rws_turn_free(). May be NULL with a callback:
+ *                   the turn is then released after its end.
+ * @return RWS_OK; RWS_ERR_INVALID_JSON; RWS_ERR_CLOSED; RWS_ERR_MESSAGE_TOO_LARGE; RWS_ERR_LIMIT
+ *         (256 turns of the session wait already); RWS_ERR_INVALID_ARGUMENT.
+ * @since 0.1
+ */
+rws_status rws_turn_start(rws_session *session, const char *input, size_t input_len,
+                          const rws_turn_options *options, rws_turn **turn_out);
+
+/**
+ * The next event of the turn.
+ * @param timeout_ms  0: do not wait; RWS_NO_LIMIT: until an event or the end (both are bounded by
+ *                    the turn's own time limits).
+ * @param event_out   Set struct_size before (RWS_EVENT_INIT). Borrowed until the next call of this
+ *                    function on the turn, or its free.
+ * @return RWS_OK; RWS_DONE (ended well, completed or incomplete); RWS_TIMEOUT; RWS_ERR_BUSY;
+ *         RWS_ERR_INTERRUPTED; RWS_ERR_WOULD_DEADLOCK; or the error that ended the turn, details in
+ *         rws_turn_error(). DONE and the error are returned again by later calls.
+ * @since 0.1
+ */
+rws_status rws_turn_next(rws_turn *turn, int64_t timeout_ms, rws_event *event_out);
+
+/**
+ * Waits for the end. Events not read yet are dropped; the result holds what they said.
+ * @return As rws_turn_next(), never RWS_OK.
+ * @since 0.1
+ */
+rws_status rws_turn_wait(rws_turn *turn, int64_t timeout_ms);
+
+/**
+ * Stops a turn: it ends at once with RWS_ERR_CANCELLED and none of its later events is delivered.
+ * The API has no cancel event: the server may work on, and bill, to the end. The session goes on
+ * from its last committed response. A turn that has ended stays as it is. @since 0.1
+ */
+rws_status rws_turn_cancel(rws_turn *turn);
+
+typedef int32_t rws_outcome;
+enum {
+    RWS_OUTCOME_RUNNING = 0,
+    RWS_OUTCOME_COMPLETED = 1,
+    RWS_OUTCOME_INCOMPLETE = 2, /* response.incomplete: incomplete_reason says why */
+    RWS_OUTCOME_FAILED = 3,     /* rws_turn_error() says why */
+    RWS_OUTCOME_CANCELLED = 4   /* by the caller or by a time limit */
+};
+
+/** Tokens as the server counted them; -1: not reported. */
+typedef struct rws_usage {
+    int64_t input_tokens;
+    int64_t cached_tokens;      /* of the input */
+    int64_t cache_write_tokens; /* of the input */
+    int64_t output_tokens;
+    int64_t reasoning_tokens;   /* of the output */
+    int64_t total_tokens;
+} rws_usage;
+
+/** What a turn has brought so far; complete when outcome is not RUNNING. */
+typedef struct rws_result {
+    size_t struct_size;
+    rws_outcome outcome;
+    int32_t reserved;
+    rws_string response_id;
+    rws_string text;              /* all output text, messages joined as received */
+    rws_string refusal;
+    rws_string reasoning_summary; /* parts separated by a blank line */
+    rws_string incomplete_reason; /* "max_output_tokens", "content_filter", ... or empty */
+    rws_string response;          /* JSON of the terminal event's response, or empty */
+    size_t call_count;            /* client-side tool calls: rws_turn_call() */
+    size_t item_count;            /* finished output items: rws_turn_item() */
+    rws_usage usage;
+} rws_result;
+#define RWS_RESULT_INIT                                                                    \
+    { sizeof(rws_result), 0, 0, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}, 0, 0, \
+      { -1, -1, -1, -1, -1, -1 } }
+
+/**
+ * What has been received, whether read through rws_turn_next() yet or not.
+ * @param result_out  Borrowed until the next call of this function on the turn, or its free.
+ * @since 0.1
+ */
+rws_status rws_turn_result(rws_turn *turn, rws_result *result_out);
+
+typedef int32_t rws_call_kind;
+enum { RWS_CALL_FUNCTION = 0, RWS_CALL_CUSTOM = 1 };
+
+/** A tool call that the caller has to answer in the session's next turn. */
+typedef struct rws_call {
+    size_t struct_size;
+    rws_call_kind kind;    /* answer with function_call_output or custom_tool_call_output */
+    int32_t is_complete;   /* 1: at its output_item.done; 0: arguments still stream */
+    rws_string call_id;
+    rws_string name;       /* known from output_item.added on */
+    rws_string arguments;  /* JSON text of a function call, free text of a custom one; so far */
+    rws_string item;       /* JSON of the finished item; empty until complete */
+} rws_call;
+#define RWS_CALL_INIT { sizeof(rws_call), 0, 0, {"", 0}, {"", 0}, {"", 0}, {"", 0} }
+
+/**
+ * The index-th tool call, in output order.
+ * @param call_out  Borrowed until the next call of this function on the turn, or its free.
+ * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (index is not below call_count).
+ * @since 0.1
+ */
+rws_status rws_turn_call(rws_turn *turn, size_t index, rws_call *call_out);
+
+/** JSON of the index-th finished output item; otherwise as rws_turn_call(). @since 0.1 */
+rws_status rws_turn_item(rws_turn *turn, size_t index, rws_string *item_out);
+
+/** Sizes and times of one turn. Times in microseconds from rws_turn_start(); -1: not reached. */
+typedef struct rws_stats {
+    size_t struct_size;
+    uint64_t request_bytes;      /* the response.create as sent (last sending) */
+    uint64_t full_request_bytes; /* the body that HTTP would have needed: settings and whole history */
+    uint64_t received_bytes;     /* JSON of all events */
+    uint64_t event_count;
+    int64_t sent_us;             /* the request was handed to the kernel */
+    int64_t first_event_us;
+    int64_t first_output_us;     /* first event with output (delta or item) */
+    int64_t end_us;
+    int32_t is_delta;            /* 1: previous_response_id was sent, 0: the whole history */
+    int32_t resend_count;        /* times the request was sent again before it started */
+} rws_stats;
+#define RWS_STATS_INIT { sizeof(rws_stats), 0, 0, 0, 0, -1, -1, -1, -1, 0, 0 }
+
+/** @since 0.1 */
+rws_status rws_turn_stats(rws_turn *turn, rws_stats *stats_out);
+
+/**
+ * Why the turn failed or was cancelled.
+ * @param error_out  Borrowed until the turn is freed.
+ * @return RWS_OK; RWS_DONE (the turn runs, or ended well).
+ * @since 0.1
+ */
+rws_status rws_turn_error(rws_turn *turn, rws_error *error_out);
+
+/** Releases the turn; one that still runs is cancelled. @since 0.1 */
+void rws_turn_free(rws_turn *turn);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,57 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Who may import whom is drawn in Sources/ARCHITECTURE.md and checked by Tests/check-imports.
+
+/// Flags of libresponsesws.so alone: the Swift runtime inside, only rws_* outside, never unloaded.
+/// No target that Swift users import may carry unsafe flags (SwiftPM refuses them in dependencies).
+let sharedLibraryFlags: [LinkerSetting] = [
+  .unsafeFlags([
+    "-static-stdlib",
+    "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/ResponsesWSABI/exports.map",
+    "-Xlinker", "--gc-sections",
+    "-Xlinker", "-z", "-Xlinker", "nodelete",
+    "-Xlinker", "-soname", "-Xlinker", "libresponsesws.so.0",
+  ])
+]
+
+let package = Package(
+  name: "libresponsesws",
+  products: [
+    .library(name: "ResponsesWS", targets: ["ResponsesWS"]),
+    .library(name: "responsesws", type: .dynamic, targets: ["ResponsesWSABI"]),
+    .executable(name: "responsesws-server", targets: ["responsesws-server"]),
+    .executable(name: "agent-swift", targets: ["agent-swift"]),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl",
+      providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CCJSON", path: "Sources/CCJSON", pkgConfig: "libcjson",
+      providers: [.apt(["libcjson-dev"])]),
+    .systemLibrary(name: "CResponsesWS", path: "Include"),
+
+    .target(name: "RWSJSON"),
+    .target(name: "RWSWebSocket", dependencies: ["COpenSSL"]),
+    .target(name: "RWSProtocol", dependencies: ["RWSJSON"]),
+    .target(name: "RWSNetwork", dependencies: ["RWSWebSocket", "COpenSSL"]),
+    .target(name: "ResponsesWS", dependencies: ["RWSProtocol", "RWSNetwork"]),
+    .target(
+      name: "ResponsesWSABI", dependencies: ["ResponsesWS", "CResponsesWS", "CCJSON"],
+      exclude: ["exports.map"], linkerSettings: sharedLibraryFlags),
+
+    .target(name: "ResponsesServer", dependencies: ["RWSJSON", "RWSWebSocket", "RWSNetwork"]),
+    .executableTarget(name: "responsesws-server", dependencies: ["ResponsesServer"]),
+    .executableTarget(
+      name: "agent-swift", dependencies: ["ResponsesWS"], path: "Examples/agent-swift"),
+
+    .testTarget(name: "RWSJSONTests", dependencies: ["RWSJSON"]),
+    .testTarget(name: "RWSWebSocketTests", dependencies: ["RWSWebSocket"]),
+    .testTarget(name: "RWSProtocolTests", dependencies: ["RWSProtocol"]),
+    .testTarget(name: "RWSNetworkTests", dependencies: ["RWSNetwork"]),
+    .testTarget(name: "ResponsesWSTests", dependencies: ["ResponsesWS", "ResponsesServer"]),
+    .testTarget(name: "ResponsesServerTests", dependencies: ["ResponsesServer"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
