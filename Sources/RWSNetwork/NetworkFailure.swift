@@ -1,0 +1,75 @@
+/// Why a connection could not be made, or why it ended.
+package struct NetworkFailure: Error, Sendable {
+  /// The part of connecting that was under way.
+  package enum Stage: Sendable, Equatable {
+    case resolving, connecting, securing, upgrading
+  }
+
+  package enum Kind: Sendable, Equatable {
+    /// The host name has no address.
+    case resolve
+    /// The host answered that nothing listens on the port.
+    case refused
+    /// No connection for another reason: no route, network down, …
+    case unreachable
+    /// The connect timeout expired in this stage.
+    case timedOut(Stage)
+    case tlsUntrusted
+    case tlsHostname
+    /// Expired or not yet valid.
+    case tlsExpired
+    case tls
+    /// The server answered the upgrade request with another HTTP status than 101.
+    case upgradeRefused(HTTPAnswer)
+    /// The server's 101 answer breaks RFC 6455 §4.1, or its answer was no HTTP.
+    case handshake
+    /// The peer broke RFC 6455 after the handshake; `closeCode` is what we sent.
+    case protocolViolation
+    /// A close frame came; `closeCode` (nil: none given) and `reason` are the peer's.
+    case peerClosed
+    /// The connection ended without a close frame.
+    case lost
+    case messageTooLarge
+    /// Out of descriptors, threads or memory.
+    case resources
+    /// The closing handshake that we began is over (or its time is).
+    case closedLocally
+  }
+
+  package var kind: Kind
+  /// A sentence for the user: what happened, with host and port, and what to do. Never a credential.
+  package var message: String
+  package var closeCode: UInt16?
+  package var reason: String
+
+  package init(_ kind: Kind, _ message: String, closeCode: UInt16? = nil, reason: String = "") {
+    self.kind = kind
+    self.message = message
+    self.closeCode = closeCode
+    self.reason = reason
+  }
+}
+
+/// One HTTP header field as it stood on the wire; the name's case is the sender's.
+package struct HeaderField: Sendable, Equatable {
+  package var name: String
+  package var value: String
+
+  package init(_ name: String, _ value: String) {
+    self.name = name
+    self.value = value
+  }
+}
+
+/// An HTTP answer with its (bounded) body.
+package struct HTTPAnswer: Sendable, Equatable {
+  package var status: Int
+  package var headers: [HeaderField]
+  package var body: [UInt8]
+
+  package init(status: Int, headers: [HeaderField] = [], body: [UInt8] = []) {
+    self.status = status
+    self.headers = headers
+    self.body = body
+  }
+}
