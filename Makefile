@@ -1,0 +1,63 @@
+# One word for each task. `make demo` and `make test` work in a fresh clone: they install what is
+# missing (saying so first) and build. The work is in scripts/; this file says what needs what.
+
+SHELL := bash
+.SUFFIXES:
+.PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
+        test-scanner test-packaging asan tsan sanitizers dependencies test-dependencies fresh clean
+
+CFLAGS ?= -O2 -g
+C_FLAGS := -std=c11 -Wall -Wextra -Werror -pedantic -IInclude $(CFLAGS)
+C_LIBS := -Lbuild/lib -lresponsesws -Wl,-rpath,'$$ORIGIN/../lib'
+
+# Directories are listed with the files, so that a file taken away is noticed too.
+SWIFT_INPUTS := Package.swift $(shell find Sources Include Examples)
+
+build: build/.built
+
+build/.built: $(SWIFT_INPUTS) scripts/build | dependencies
+	@scripts/build
+	@touch $@
+
+# --- see it work -------------------------------------------------------------------------------
+
+demo: build
+	@scripts/demo python
+
+demo-c: build/bin/agent-c
+	@scripts/demo c
+
+demo-swift: build
+	@scripts/demo swift
+
+build/bin/%-c: bindings/c/examples/%.c Include/responsesws.h build/.built
+	@$(CC) $(C_FLAGS) $< -o $@ $(C_LIBS) -lcjson
+
+# --- know that it works ------------------------------------------------------------------------
+
+TEST_PARTS := check test-swift test-abi test-python test-server test-scanner test-packaging \
+              sanitizers
+
+test: build test-dependencies
+	@scripts/run-tests $(TEST_PARTS)
+
+check test-abi test-python test-server test-packaging sanitizers asan tsan: build test-dependencies
+	@scripts/run-tests $@
+
+test-swift test-scanner: test-dependencies
+	@scripts/run-tests $@
+
+# A Debian with nothing but what the README asks for, in a chroot (root, network, some minutes).
+fresh:
+	@scripts/fresh-machine
+
+# --- what is needed ----------------------------------------------------------------------------
+
+dependencies:
+	@scripts/install-dependencies
+
+test-dependencies: dependencies
+	@scripts/install-dependencies --tests
+
+clean:
+	rm -rf build .build
