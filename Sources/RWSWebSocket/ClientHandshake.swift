@@ -1,0 +1,244 @@
+/// What the caller gave cannot be made into an upgrade request.
+package enum UpgradeRequestError: Error, Equatable, Sendable {
+  case field(HTTPFieldError)
+  /// The handshake itself sets this field (or it would give a GET a body).
+  case reservedField(String)
+  case invalidSubprotocol(String)
+  /// The nonce is not 16 bytes (RFC 6455 §4.1).
+  case invalidNonce
+}
+
+extension UpgradeRequestError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .field(let error): error.description
+    case .reservedField(let name):
+      "the header '\(name)' belongs to the WebSocket handshake and cannot be set"
+    case .invalidSubprotocol(let name): "'\(name)' is no valid or no unique subprotocol name"
+    case .invalidNonce: "the handshake needs 16 random bytes"
+    }
+  }
+}
+
+/// An answer to the upgrade request that is no valid WebSocket handshake (RFC 6455 §4.1).
+package enum HandshakeFailure: Error, Equatable, Sendable {
+  case head(HTTPHeadError)
+  case tooManyInterimAnswers
+  case missingUpgrade
+  case missingConnectionUpgrade
+  case wrongAcceptKey
+  case unexpectedExtension(String)
+  case unexpectedSubprotocol(String)
+  /// The stream ended before the answer was whole.
+  case endOfStream
+}
+
+extension HandshakeFailure: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .head(let error): error.description
+    case .tooManyInterimAnswers: "the server sent too many interim (1xx) answers"
+    case .missingUpgrade:
+      "the server answered 101 without 'Upgrade: websocket' (RFC 6455 section 4.1)"
+    case .missingConnectionUpgrade:
+      "the server answered 101 without 'Connection: Upgrade' (RFC 6455 section 4.1)"
+    case .wrongAcceptKey:
+      "the server's Sec-WebSocket-Accept does not match the request (RFC 6455 section 4.1); "
+        + "something between may be answering for it"
+    case .unexpectedExtension(let name):
+      "the server uses the extension '\(name)', which was not offered (RFC 6455 section 4.1)"
+    case .unexpectedSubprotocol(let name):
+      "the server chose the subprotocol '\(name)', which was not offered (RFC 6455 section 4.1)"
+    case .endOfStream: "the server closed the connection before it answered the upgrade request"
+    }
+  }
+}
+
+/// An ordinary HTTP answer in place of the upgrade.
+package struct UpgradeRefusal: Error, Equatable, Sendable {
+  package let head: HTTPResponseHead
+  /// At most `ClientHandshake.bodyBytesMax` bytes.
+  package let body: [UInt8]
+  /// The body was longer, malformed or cut off.
+  package let isBodyPartial: Bool
+}
+
+/// The opening handshake of a client (RFC 6455 §4.1).
+///
+///   head ──101, all checks──▶ done (upgraded)         1xx: the next head
+///     └──other status──▶ body ──its end, EOF or 64 KiB──▶ done (refused)
+///
+/// Redirects are not followed: a refusal with status 3xx goes to the caller, for credentials must not
+/// travel to a place that the user did not name.
+package struct ClientHandshake: Sendable {
+  package enum Step: Equatable, Sendable {
+    case needMore
+    /// What is left in the input are frames.
+    case upgraded(HTTPResponseHead)
+    case refused(UpgradeRefusal)
+    case failed(HandshakeFailure)
+  }
+
+  private enum State {
+    case head(HTTPHeadReader<HTTPStatusLine>, interimAnswers: Int)
+    case body(HTTPResponseHead, HTTPBodyReader, [UInt8])
+    case done(Step)
+  }
+
+  package static let bodyBytesMax = 64 * 1024
+  private static let interimAnswersMax = 10
+  private static let reservedFields = [
+    "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version",
+    "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol", "Sec-WebSocket-Accept",
+    "Content-Length", "Transfer-Encoding",
+  ]
+
+  private let request: HTTPRequestHead
+  private let expectedAccept: String
+  private let subprotocols: [String]
+  private var state = State.head(HTTPHeadReader(), interimAnswers: 0)
+
+  /// `nonce`: 16 bytes from a random source, new for each connection. `fields`: whatever else the request is to
+  /// carry; a Host among them replaces the one made from the URL.
+  package init(
+    url: WebSocketURL, nonce: [UInt8], fields: HTTPFields = HTTPFields(),
+    subprotocols: [String] = []
+  ) throws(UpgradeRequestError) {
+    guard nonce.count == 16 else { throw .invalidNonce }
+    do throws(HTTPFieldError) { try fields.validate() } catch { throw .field(error) }
+    for name in Self.reservedFields where fields.contains(name) { throw .reservedField(name) }
+    for (index, name) in subprotocols.enumerated() {
+      guard HTTPSyntax.isToken(name.utf8), !subprotocols[..<index].contains(name) else {
+        throw .invalidSubprotocol(name)
+      }
+    }
+    let key = Base64.encode(nonce)
+    var all = HTTPFields()
+    if !fields.contains("Host") { all.append("Host", url.authority) }
+    all.append("Upgrade", "websocket")
+    all.append("Connection", "Upgrade")
+    all.append("Sec-WebSocket-Key", key)
+    all.append("Sec-WebSocket-Version", "13")
+    if !subprotocols.isEmpty {
+      all.append("Sec-WebSocket-Protocol", subprotocols.joined(separator: ", "))
+    }
+    all.append(contentsOf: fields)
+    request = HTTPHead(start: HTTPRequestLine(method: "GET", target: url.target), fields: all)
+    expectedAccept = AcceptKey.answering(key)
+    self.subprotocols = subprotocols
+  }
+
+  package func writeRequest(to output: inout ByteBuffer) throws(BufferFull) {
+    try request.write(to: &output)
+  }
+
+  /// Call after each read until the answer is not `needMore`.
+  package mutating func next(_ input: inout ByteBuffer) -> Step {
+    while true {
+      let step: Step?
+      switch state {
+      case .head(let reader, let interim): step = readHead(reader, interim, &input)
+      case .body(let head, let reader, let body): step = readBody(head, reader, body, &input)
+      case .done(let step): return step
+      }
+      guard let step else { continue }
+      if step != .needMore { state = .done(step) }
+      return step
+    }
+  }
+
+  /// The server ended its half of the stream, and `next` has answered `needMore`. A shell whose time limit passed may
+  /// call it too: a refusal whose body is late says more than the time limit.
+  package mutating func receiveEOF() -> Step {
+    let step: Step
+    switch state {
+    case .head: step = .failed(.endOfStream)
+    case .body(let head, var reader, let body):
+      var isPartial = false
+      do throws(HTTPBodyError) { try reader.receiveEOF() } catch { isPartial = true }
+      step = .refused(UpgradeRefusal(head: head, body: body, isBodyPartial: isPartial))
+    case .done(let done): step = done
+    }
+    state = .done(step)
+    return step
+  }
+
+  /// nil: go on, in the state that was set.
+  private mutating func readHead(
+    _ reader: HTTPHeadReader<HTTPStatusLine>, _ interimAnswers: Int, _ input: inout ByteBuffer
+  ) -> Step? {
+    var reader = reader
+    let head: HTTPResponseHead
+    do throws(HTTPHeadError) {
+      guard let whole = try reader.next(&input) else {
+        state = .head(reader, interimAnswers: interimAnswers)
+        return .needMore
+      }
+      head = whole
+    } catch {
+      return .failed(.head(error))
+    }
+    if head.status == 101 {
+      return violation(in: head).map { .failed($0) } ?? .upgraded(head)
+    }
+    if head.status < 200 {
+      guard interimAnswers < Self.interimAnswersMax else {
+        return .failed(.tooManyInterimAnswers)
+      }
+      state = .head(HTTPHeadReader(), interimAnswers: interimAnswers + 1)
+      return nil
+    }
+    do throws(HTTPBodyError) {
+      state = .body(head, HTTPBodyReader(try HTTPBodyFraming(of: head)), [])
+      return nil
+    } catch {
+      return .refused(UpgradeRefusal(head: head, body: [], isBodyPartial: true))
+    }
+  }
+
+  private func violation(in head: HTTPResponseHead) -> HandshakeFailure? {
+    guard head.fields.list("Upgrade", contains: "websocket") else { return .missingUpgrade }
+    guard head.fields.list("Connection", contains: "Upgrade") else {
+      return .missingConnectionUpgrade
+    }
+    guard head.fields.values("Sec-WebSocket-Accept") == [expectedAccept] else {
+      return .wrongAcceptKey
+    }
+    // permessage-deflate will be offered in the request and its parameters checked here (RFC 7692 §5, §7).
+    if let name = head.fields.list("Sec-WebSocket-Extensions").first {
+      return .unexpectedExtension(name)
+    }
+    let chosen = head.fields.values("Sec-WebSocket-Protocol")
+    if let name = chosen.first, chosen.count > 1 || !subprotocols.contains(name) {
+      return .unexpectedSubprotocol(name)
+    }
+    return nil
+  }
+
+  private mutating func readBody(
+    _ head: HTTPResponseHead, _ reader: HTTPBodyReader, _ body: [UInt8],
+    _ input: inout ByteBuffer
+  ) -> Step? {
+    var reader = reader
+    var body = body
+    do throws(HTTPBodyError) {
+      switch try reader.next(&input) {
+      case .needMore:
+        state = .body(head, reader, body)
+        return .needMore
+      case .part(let part):
+        let room = Self.bodyBytesMax - body.count
+        body.append(contentsOf: part.prefix(room))
+        guard part.count <= room else {
+          return .refused(UpgradeRefusal(head: head, body: body, isBodyPartial: true))
+        }
+        state = .body(head, reader, body)
+        return nil
+      case .end:
+        return .refused(UpgradeRefusal(head: head, body: body, isBodyPartial: false))
+      }
+    } catch {
+      return .refused(UpgradeRefusal(head: head, body: body, isBodyPartial: true))
+    }
+  }
+}
