@@ -30,12 +30,13 @@ let package = Package(
     .systemLibrary(
       name: "CCJSON", path: "Sources/CCJSON", pkgConfig: "libcjson",
       providers: [.apt(["libcjson-dev"])]),
+    .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
     .systemLibrary(name: "CResponsesWS", path: "Include"),
 
     .target(name: "RWSJSON"),
     .target(name: "RWSWebSocket", dependencies: ["COpenSSL"]),
     .target(name: "RWSProtocol", dependencies: ["RWSJSON"]),
-    .target(name: "RWSNetwork", dependencies: ["RWSWebSocket", "COpenSSL"]),
+    .target(name: "RWSNetwork", dependencies: ["RWSWebSocket", "COpenSSL", "CLinux"]),
     .target(name: "ResponsesWS", dependencies: ["RWSProtocol", "RWSNetwork"]),
     .target(
       name: "ResponsesWSABI", dependencies: ["ResponsesWS", "CResponsesWS", "CCJSON"],
@@ -49,7 +50,8 @@ let package = Package(
     .testTarget(name: "RWSJSONTests", dependencies: ["RWSJSON"]),
     .testTarget(name: "RWSWebSocketTests", dependencies: ["RWSWebSocket"]),
     .testTarget(name: "RWSProtocolTests", dependencies: ["RWSProtocol"]),
-    .testTarget(name: "RWSNetworkTests", dependencies: ["RWSNetwork"]),
+    .testTarget(
+      name: "RWSNetworkTests", dependencies: ["RWSNetwork", "RWSWebSocket", "COpenSSL", "CLinux"]),
     .testTarget(name: "ResponsesWSTests", dependencies: ["ResponsesWS", "ResponsesServer"]),
     .testTarget(name: "ResponsesServerTests", dependencies: ["ResponsesServer"]),
   ],

@@ -1,0 +1,266 @@
+import CLinux
+import Glibc
+
+/// Why bytes cannot be moved any more.
+enum StreamFailure: Error {
+  case system(Int32)
+  case tls(TLSFailure)
+}
+
+/// Called on the loop's driving thread.
+protocol ByteStreamOwner: AnyObject {
+  /// The TLS handshake is done (only if the stream has TLS).
+  func streamSecured()
+  /// `read` will give something.
+  func streamReadable()
+  /// `write` will take something again.
+  func streamWritable()
+  /// The TLS handshake failed.
+  func streamFailed(_ failure: StreamFailure)
+}
+
+/// A connected socket on a loop, with TLS or without. Moves bytes between the socket and its owner's buffers; holds none.
+/// The loop keeps stream and owner alive until `close`.
+final class ByteStream: DescriptorHandler {
+  enum ReadOutcome {
+    case bytes(Int)
+    case wouldBlock
+    case end
+    case failed(StreamFailure)
+  }
+
+  enum WriteOutcome {
+    case bytes(Int)
+    /// The owner hears `streamWritable`.
+    case wouldBlock
+    case failed(StreamFailure)
+  }
+
+  private enum State {
+    case securing(TLSSession)
+    case open(TLSSession?)
+    case closed
+  }
+
+  let loop: EventLoop
+  private let descriptor: Int32
+  private var owner: (any ByteStreamOwner)?
+  private var state: State
+  private var registration: Registration?
+  private var interest: UInt32 = 0
+
+  private var wantsInput = true
+  private var writeIsBlocked = false
+  // TLS may have to send before it can read on (a key update), or read before it can write.
+  private var readNeedsOutput = false
+  private var writeNeedsInput = false
+
+  /// Takes over `descriptor`; with `tls` the handshake begins with the next iteration.
+  init(_ descriptor: Int32, tls: TLSSession?, on loop: EventLoop, owner: any ByteStreamOwner) {
+    self.descriptor = descriptor
+    self.loop = loop
+    self.owner = owner
+    if let tls { state = .securing(tls) } else { state = .open(nil) }
+  }
+
+  /// Begins to watch the socket; apart from `init` because it may fail.
+  func start() throws(NetworkFailure) {
+    switch state {
+    case .securing:
+      loop.schedule(at: 0) { [weak self] in self?.handshake() }
+    case .open, .closed: break
+    }
+    interest = EPOLLIN.rawValue
+    registration = try loop.add(descriptor, interest: interest, handler: self)
+  }
+
+  /// As in `TLSv1.3`; nil without TLS.
+  var tlsVersion: String? {
+    switch state {
+    case .securing(let session): session.version
+    case .open(let session): session?.version
+    case .closed: nil
+    }
+  }
+
+  /// Hands the stream to another owner.
+  func transfer(to owner: any ByteStreamOwner) {
+    if case .closed = state { return }
+    self.owner = owner
+  }
+
+  // MARK: Events
+
+  func ready(_ events: UInt32) {
+    let hasFailed = events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0
+    let readable = hasFailed || events & EPOLLIN.rawValue != 0
+    let writable = hasFailed || events & EPOLLOUT.rawValue != 0
+    switch state {
+    case .securing: handshake()
+    case .open: transfer(readable: readable, writable: writable, hasFailed: hasFailed)
+    case .closed: break
+    }
+  }
+
+  private func transfer(readable: Bool, writable: Bool, hasFailed: Bool) {
+    let mayWrite = writeIsBlocked && (writeNeedsInput ? readable : writable)
+    let mayRead = wantsInput && (readNeedsOutput ? writable : readable)
+    if hasFailed, !mayWrite, !mayRead {
+      // Errors are reported whatever the interest: a paused reader would be called without end.
+      return unwatch()
+    }
+    if mayWrite {
+      writeIsBlocked = false
+      writeNeedsInput = false
+      updateInterest()
+      owner?.streamWritable()
+    }
+    guard mayRead, case .open = state else { return }
+    readNeedsOutput = false
+    updateInterest()
+    owner?.streamReadable()
+  }
+
+  private func handshake() {
+    guard case .securing(let session) = state else { return }
+    switch session.handshake() {
+    case .done:
+      state = .open(session)
+      watch(EPOLLIN.rawValue)
+      owner?.streamSecured()
+      // What came with the last handshake message is in TLS's buffer: epoll will not report it.
+      loop.schedule(at: 0) { [weak self] in
+        guard let self, case .open = self.state, self.wantsInput else { return }
+        self.owner?.streamReadable()
+      }
+    case .needsInput: watch(EPOLLIN.rawValue)
+    case .needsOutput: watch(EPOLLOUT.rawValue)
+    case .failed(let failure): owner?.streamFailed(failure)
+    }
+  }
+
+  // MARK: Moving bytes
+
+  @inline(__always)
+  func read(into bytes: UnsafeMutableRawBufferPointer) -> ReadOutcome {
+    guard case .open(let session) = state else { return .end }
+    if let session { return readTLS(session, bytes) }
+    let count = Socket.receive(descriptor, bytes.baseAddress, bytes.count)
+    if count > 0 { return .bytes(count) }
+    if count == 0 { return .end }
+    let code = errno
+    return Socket.wouldBlock(code) ? .wouldBlock : .failed(.system(code))
+  }
+
+  private func readTLS(
+    _ session: TLSSession, _ bytes: UnsafeMutableRawBufferPointer
+  ) -> ReadOutcome {
+    switch session.read(into: bytes) {
+    case .bytes(let count): return .bytes(count)
+    case .needsInput: return .wouldBlock
+    case .needsOutput:
+      readNeedsOutput = true
+      updateInterest()
+      return .wouldBlock
+    case .end: return .end
+    case .failed(let failure): return .failed(failure)
+    }
+  }
+
+  /// True if bytes wait that epoll does not know of.
+  var hasBufferedInput: Bool {
+    switch state {
+    case .open(let session): session?.hasBufferedInput ?? false
+    case .securing, .closed: false
+    }
+  }
+
+  @inline(__always)
+  func write(_ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
+    guard case .open(let session) = state else { return .wouldBlock }
+    // Order matters: while one write waits, a later one must not overtake it.
+    guard !writeIsBlocked else { return .wouldBlock }
+    if let session { return writeTLS(session, bytes) }
+    let count = Socket.send(descriptor, bytes.baseAddress, bytes.count)
+    if count >= 0 { return .bytes(count) }
+    let code = errno
+    guard Socket.wouldBlock(code) else { return .failed(.system(code)) }
+    return blockWrite(onInput: false)
+  }
+
+  private func writeTLS(_ session: TLSSession, _ bytes: UnsafeRawBufferPointer) -> WriteOutcome {
+    switch session.write(bytes) {
+    case .bytes(let count): return .bytes(count)
+    case .needsOutput: return blockWrite(onInput: false)
+    case .needsInput: return blockWrite(onInput: true)
+    case .end: return .failed(.system(EPIPE))
+    case .failed(let failure): return .failed(failure)
+    }
+  }
+
+  private func blockWrite(onInput: Bool) -> WriteOutcome {
+    writeIsBlocked = true
+    writeNeedsInput = onInput
+    updateInterest()
+    return .wouldBlock
+  }
+
+  /// Whether the owner wants to hear `streamReadable`.
+  func setReading(_ wanted: Bool) {
+    guard wanted != wantsInput else { return }
+    wantsInput = wanted
+    if case .open = state { updateInterest() }
+  }
+
+  // MARK: Interest
+
+  private func updateInterest() {
+    var wanted: UInt32 = 0
+    if wantsInput && !readNeedsOutput || writeIsBlocked && writeNeedsInput {
+      wanted |= EPOLLIN.rawValue
+    }
+    if wantsInput && readNeedsOutput || writeIsBlocked && !writeNeedsInput {
+      wanted |= EPOLLOUT.rawValue
+    }
+    watch(wanted)
+  }
+
+  private func watch(_ wanted: UInt32) {
+    if let registration {
+      guard wanted != interest else { return }
+      loop.modify(registration, interest: wanted)
+    } else if wanted != 0 {
+      registration = try? loop.add(descriptor, interest: wanted, handler: self)
+    }
+    interest = wanted
+  }
+
+  private func unwatch() {
+    if let registration { loop.remove(registration) }
+    registration = nil
+    interest = 0
+  }
+
+  // MARK: Ending
+
+  /// Ends our half in good order: close_notify with TLS, FIN in any case. Reading goes on.
+  func finishWriting() {
+    guard !loop.isForkedChild, case .open(let session) = state else { return }
+    session?.sendCloseNotify()
+    shutdown(descriptor, Int32(SHUT_WR))
+  }
+
+  /// Closes at once. In a forked child only the descriptor's copy is closed: nothing is sent, the parent's epoll set is
+  /// not touched.
+  func close() {
+    switch state {
+    case .closed: return
+    case .securing: break
+    case .open(let session): if !loop.isForkedChild { session?.sendCloseNotify() }
+    }
+    state = .closed
+    unwatch()
+    Socket.close(descriptor, inForkedChild: loop.isForkedChild)
+    owner = nil
+  }
+}

@@ -1,0 +1,63 @@
+import CLinux
+import Glibc
+
+/// An IPv4 or IPv6 address with its port.
+struct SocketAddress: Sendable {
+  private var storage: sockaddr_storage
+  let length: socklen_t
+
+  init?(_ address: UnsafePointer<sockaddr>, length: socklen_t) {
+    guard length > 0, Int(length) <= MemoryLayout<sockaddr_storage>.size else { return nil }
+    storage = sockaddr_storage()
+    self.length = length
+    withUnsafeMutableBytes(of: &storage) {
+      $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(length)))
+    }
+  }
+
+  /// The address that `fill` writes, as `getsockname`, `accept` and the like do.
+  init?(fill: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    let status = withUnsafeMutablePointer(to: &storage) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { fill($0, &length) }
+    }
+    guard status >= 0, Int(length) <= MemoryLayout<sockaddr_storage>.size else { return nil }
+    self.storage = storage
+    self.length = length
+  }
+
+  var family: Int32 { Int32(storage.ss_family) }
+
+  func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>) -> Result) -> Result {
+    withUnsafePointer(to: storage) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1, body)
+    }
+  }
+
+  var port: UInt16 {
+    withUnsafeBytes(of: storage) {
+      // The port stands at the same place in sockaddr_in and sockaddr_in6.
+      UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+    }
+  }
+}
+
+extension SocketAddress: CustomStringConvertible {
+  /// As in `127.0.0.1:443` and `[::1]:443`.
+  var description: String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
+      guard let base = text.baseAddress else { return "" }
+      let status = withSockaddr {
+        getnameinfo($0, length, base, 128, nil, 0, NI_NUMERICHOST)
+      }
+      guard status == 0 else { return "unknown address" }
+      return hostAndPort(String(cString: base), port)
+    }
+  }
+}
+
+/// Host and port for people; IPv6 addresses get their brackets.
+func hostAndPort(_ host: String, _ port: UInt16) -> String {
+  host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)"
+}

@@ -1,0 +1,168 @@
+import COpenSSL
+import Glibc
+
+/// TLS on one connection, either role. Confined to the loop of its stream.
+final class TLSSession {
+  enum HandshakeOutcome {
+    case done, needsInput, needsOutput
+    case failed(StreamFailure)
+  }
+
+  enum Outcome {
+    case bytes(Int)
+    case needsInput, needsOutput
+    case end
+    case failed(StreamFailure)
+  }
+
+  private let ssl: OpaquePointer
+  private let socket: UnsafeMutablePointer<SocketBIO.Context>
+  /// Keeps the SSL_CTX's owner alive beside OpenSSL's own reference.
+  private let context: TLSContext
+  private var verification: TLSFailure?
+  private var isSecured = false
+  /// After a fatal error OpenSSL forbids SSL_shutdown.
+  private var hasFailed = false
+
+  /// For a client; `host` is the name or numeric address that the certificate must be for.
+  convenience init(
+    _ context: TLSContext, connectedTo host: String, _ descriptor: Int32
+  ) throws(TLSFailure) {
+    try self.init(context, descriptor)
+    try expect(host)
+    SSL_set_connect_state(ssl)
+  }
+
+  /// For a server.
+  convenience init(_ context: TLSContext, acceptedOn descriptor: Int32) throws(TLSFailure) {
+    try self.init(context, descriptor)
+    SSL_set_accept_state(ssl)
+  }
+
+  private init(_ context: TLSContext, _ descriptor: Int32) throws(TLSFailure) {
+    self.context = context
+    ERR_clear_error()
+    guard let ssl = SSL_new(context.pointer) else { throw TLSFailure.library() }
+    self.ssl = ssl
+    socket = .allocate(capacity: 1)
+    socket.initialize(to: SocketBIO.Context(descriptor: descriptor))
+    guard let bio = SocketBIO.make(socket) else { throw TLSFailure.library() }
+    // One reference serves both directions.
+    SSL_set_bio(ssl, bio, bio)
+  }
+
+  deinit {
+    SSL_free(ssl)
+    socket.deallocate()
+  }
+
+  private func expect(_ host: String) throws(TLSFailure) {
+    // RFC 6066 §3: without the trailing dot of an absolute name, and no addresses.
+    let name = host.hasSuffix(".") ? String(host.dropLast()) : host
+    let parameters = SSL_get0_param(ssl)
+    X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+    if Resolver.numeric(name, 0) != nil {
+      // A zone index (fe80::1%eth0) is this machine's affair, not part of the certificate's address.
+      let address = name.split(separator: "%", maxSplits: 1).first.map(String.init) ?? name
+      guard X509_VERIFY_PARAM_set1_ip_asc(parameters, address) == 1 else {
+        throw TLSFailure(kind: .other, text: "the address cannot be checked against a certificate")
+      }
+    } else {
+      guard !name.isEmpty, X509_VERIFY_PARAM_set1_host(parameters, name, 0) == 1,
+        openssl_set_server_name(ssl, name) == 1
+      else { throw TLSFailure(kind: .other, text: "the host name cannot be used with TLS") }
+    }
+    // The callback finds its way back through SSL's application data.
+    SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
+    SSL_set_verify(ssl, SSL_VERIFY_PEER) { accepted, store in
+      guard accepted == 0, let store else { return accepted }
+      TLSSession.refused(store)
+      return 0
+    }
+  }
+
+  private static func refused(_ store: OpaquePointer) {
+    guard
+      let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
+      let session = SSL_get_ex_data(OpaquePointer(ssl), 0)
+    else { return }
+    let failure = TLSFailure(verificationIn: store)
+    Unmanaged<TLSSession>.fromOpaque(session).takeUnretainedValue().verification = failure
+  }
+
+  var version: String? {
+    SSL_get_version(ssl).map { String(cString: $0) }
+  }
+
+  func handshake() -> HandshakeOutcome {
+    ERR_clear_error()
+    let status = SSL_do_handshake(ssl)
+    if status == 1 {
+      isSecured = true
+      return .done
+    }
+    switch outcome(of: status) {
+    case .needsInput: return .needsInput
+    case .needsOutput: return .needsOutput
+    case .bytes, .end:
+      return .failed(
+        .tls(TLSFailure(kind: .other, text: "the peer ended the connection during the handshake")))
+    case .failed(let failure): return .failed(failure)
+    }
+  }
+
+  func read(into bytes: UnsafeMutableRawBufferPointer) -> Outcome {
+    ERR_clear_error()
+    var count = 0
+    let status = SSL_read_ex(ssl, bytes.baseAddress, bytes.count, &count)
+    return status == 1 ? .bytes(count) : outcome(of: status)
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer) -> Outcome {
+    // OpenSSL treats an empty write as undefined.
+    guard bytes.count > 0 else { return .bytes(0) }
+    ERR_clear_error()
+    var count = 0
+    let status = SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &count)
+    return status == 1 ? .bytes(count) : outcome(of: status)
+  }
+
+  var hasBufferedInput: Bool { SSL_has_pending(ssl) == 1 }
+
+  /// Best effort: if the socket takes no more, the peer sees an end without it.
+  func sendCloseNotify() {
+    guard isSecured, !hasFailed else { return }
+    ERR_clear_error()
+    _ = SSL_shutdown(ssl)
+    ERR_clear_error()
+  }
+
+  private func outcome(of status: Int32) -> Outcome {
+    switch SSL_get_error(ssl, status) {
+    case SSL_ERROR_WANT_READ: return .needsInput
+    case SSL_ERROR_WANT_WRITE: return .needsOutput
+    case SSL_ERROR_ZERO_RETURN: return .end
+    case SSL_ERROR_SYSCALL:
+      hasFailed = true
+      return socket.pointee.lastError != 0 ? .failed(.system(socket.pointee.lastError)) : .end
+    default:
+      hasFailed = true
+      // A connection that just ends (no close_notify) is an end like TCP's: WebSocket has its own close.
+      if isEndWithoutNotify { return .end }
+      if let verification { return .failed(.tls(verification)) }
+      return .failed(.tls(.library()))
+    }
+  }
+
+  private var isEndWithoutNotify: Bool {
+    socket.pointee.sawEnd
+      && openssl_error_reason(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
+  }
+}
+
+extension TLSFailure {
+  /// What OpenSSL's error queue says.
+  static func library() -> TLSFailure {
+    TLSFailure(kind: .other, text: OpenSSLLibrary.takeErrorText())
+  }
+}
