@@ -56,7 +56,7 @@ final class ByteStream: DescriptorHandler {
   private var writeNeedsInput = false
 
   /// Takes over `descriptor`; with `tls` the handshake begins with the next iteration.
-  init(_ descriptor: Int32, tls: TLSSession?, on loop: EventLoop, owner: any ByteStreamOwner) {
+  init(_ descriptor: Int32, tls: TLSSession?, on loop: EventLoop, owner: (any ByteStreamOwner)?) {
     self.descriptor = descriptor
     self.loop = loop
     self.owner = owner
@@ -80,6 +80,14 @@ final class ByteStream: DescriptorHandler {
     case .securing(let session): session.version
     case .open(let session): session?.version
     case .closed: nil
+    }
+  }
+
+  var isSecure: Bool {
+    switch state {
+    case .securing: true
+    case .open(let session): session != nil
+    case .closed: false
     }
   }
 

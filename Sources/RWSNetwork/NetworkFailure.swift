@@ -1,3 +1,5 @@
+import RWSWebSocket
+
 /// Why a connection could not be made, or why it ended.
 package struct NetworkFailure: Error, Sendable {
   /// The part of connecting that was under way.
@@ -47,29 +49,5 @@ package struct NetworkFailure: Error, Sendable {
     self.message = message
     self.closeCode = closeCode
     self.reason = reason
-  }
-}
-
-/// One HTTP header field as it stood on the wire; the name's case is the sender's.
-package struct HeaderField: Sendable, Equatable {
-  package var name: String
-  package var value: String
-
-  package init(_ name: String, _ value: String) {
-    self.name = name
-    self.value = value
-  }
-}
-
-/// An HTTP answer with its (bounded) body.
-package struct HTTPAnswer: Sendable, Equatable {
-  package var status: Int
-  package var headers: [HeaderField]
-  package var body: [UInt8]
-
-  package init(status: Int, headers: [HeaderField] = [], body: [UInt8] = []) {
-    self.status = status
-    self.headers = headers
-    self.body = body
   }
 }

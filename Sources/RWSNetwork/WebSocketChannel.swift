@@ -1,45 +1,22 @@
+import Glibc
+import RWSWebSocket
+
 /// What became of the opening handshake.
 package struct HandshakeInfo: Sendable {
   /// 101.
   package var status: Int
-  package var headers: [HeaderField]
+  package var fields: HTTPFields
   /// Numeric address and port of the peer, as in `127.0.0.1:443` or `[::1]:443`.
   package var peerAddress: String
   /// As in `TLSv1.3`; nil without TLS.
   package var tlsVersion: String?
 }
 
-/// Where and how a client channel connects.
-package struct ConnectOptions: Sendable {
-  /// A name or a numeric address (IPv6 without brackets).
-  package var host: String
-  package var port: UInt16
-  /// Request target: path and query, as in `/v1/responses`.
-  package var target: String
-  /// nil: plain TCP.
-  package var tls: TLSContext?
-  /// Sent besides those of the handshake. Names and values are checked against CR, LF and NUL.
-  package var headers: [HeaderField]
-  /// DNS, TCP, TLS and upgrade together.
-  package var timeoutNanoseconds: Int64 = 15_000_000_000
-  package var limits = ChannelLimits()
-
-  package init(
-    host: String, port: UInt16, target: String, tls: TLSContext? = nil, headers: [HeaderField] = []
-  ) {
-    self.host = host
-    self.port = port
-    self.target = target
-    self.tls = tls
-    self.headers = headers
-  }
-}
-
 package struct ChannelLimits: Sendable {
   /// A longer received message fails the connection with 1009.
   package var receivedMessageBytes = 64 << 20
-  /// A body that answers an upgrade is kept up to this length.
-  package var answerBodyBytes = 64 << 10
+  /// `send` refuses what would make more than this wait for the kernel.
+  package var queuedBytes = 256 << 20
 
   package init() {}
 }
@@ -56,31 +33,134 @@ package protocol WebSocketChannelDelegate: AnyObject {
   func channelFinishedRead(_ channel: WebSocketChannel)
   /// The message sent with `tag`, and all before it, were handed wholly to the kernel.
   func channel(_ channel: WebSocketChannel, flushed tag: UInt64)
-  /// The end, exactly once unless `abort` came before; also when connecting fails.
+  /// The end, exactly once unless `abort` came before; also when connecting fails. The socket is closed by then.
   func channelClosed(_ channel: WebSocketChannel, _ failure: NetworkFailure)
 }
 
 /// One WebSocket connection over TCP or TLS, client or server side, confined to its loop.
 ///
+///   connecting ──upgraded──▶ open ──close()──▶ closing ──┐
+///        │                    └──either side ends it─────┴──▶ ending ──flushed, peer gone or late──▶ closed
+///        └──refused, failed, timed out───────────────────────────────────────────────────────────────▶ closed
+///
 /// The loop keeps a channel alive until it is closed or aborted; the channel does not retain its delegate.
 package final class WebSocketChannel {
+  private enum State {
+    case connecting(ClientConnection)
+    case open(ByteStream)
+    /// Our Close frame is queued or sent; the peer's is awaited until the timer.
+    case closing(ByteStream, TimerID)
+    /// What remains is to part in good order.
+    case ending(LingeringClose)
+    case closed
+  }
+
   package weak var delegate: (any WebSocketChannelDelegate)?
   package let loop: EventLoop
 
-  /// Begins to connect: DNS → TCP → TLS → upgrade. The outcome comes later, as `channelOpened` or `channelClosed`, never
-  /// inside this call. Call it on the driving thread.
+  private let role: Role
+  /// Host and port, for messages.
+  private let peer: String
+  private var state: State
+  private var endpoint: WebSocketEndpoint
+
+  private var isPaused = false
+  private var isFlushing = false
+  private var hasScheduledRead = false
+  private var hasUnpublishedMessages = false
+  /// The kernel takes no more; what the peer said before is still read.
+  private var writeFailure: StreamFailure?
+  private var bytesSent: UInt64 = 0
+  private var unflushed = FlushQueue()
+
+  /// When bytes last came in (loop time).
+  package private(set) var lastReceived: Int64
+
+  private static let readChunk = 64 << 10
+  /// After so many bytes other descriptors get their turn.
+  private static let burstBytes = 1 << 20
+  /// An idle channel gives back buffers beyond this.
+  private static let idleBytes = 2 << 10
+  /// How long an end in good order may take (RFC 6455 §7.1.1 leaves it open).
+  private static let lingerClient: Int64 = 500_000_000
+  private static let lingerServer: Int64 = 2_000_000_000
+
+  /// Begins to connect: DNS → TCP → TLS → upgrade. The outcome comes later, as `channelOpened` or `channelClosed`,
+  /// never inside this call. Call it on the driving thread.
   package init(
     connecting options: ConnectOptions, on loop: EventLoop, delegate: any WebSocketChannelDelegate
   ) {
     self.loop = loop
     self.delegate = delegate
+    role = .client
+    lastReceived = loop.now
+    endpoint = Self.makeEndpoint(.client, options.limits)
+    let connection = ClientConnection(options, on: loop)
+    peer = connection.peer
+    state = .connecting(connection)
+    // The connection keeps the channel alive until it has an outcome.
+    connection.start { self.connected($0) }
   }
 
+  /// The server's side, after the upgrade's answer was written to `output`.
+  init(
+    upgraded stream: ByteStream, from peerAddress: String, output: UnsafeRawBufferPointer,
+    input: UnsafeRawBufferPointer, limits: ChannelLimits, delegate: any WebSocketChannelDelegate
+  ) {
+    loop = stream.loop
+    self.delegate = delegate
+    role = .server
+    peer = peerAddress
+    lastReceived = stream.loop.now
+    endpoint = Self.makeEndpoint(.server, limits)
+    state = .open(stream)
+    // Both are far below the endpoint's limits: an answer's head, and what came with a request's.
+    try? endpoint.output.append(output)
+    try? endpoint.input.append(input)
+    stream.transfer(to: self)
+    stream.setReading(true)
+    loop.schedule(at: 0) {
+      self.flush()
+      self.scheduleRead()
+    }
+  }
+
+  private static func makeEndpoint(_ role: Role, _ limits: ChannelLimits) -> WebSocketEndpoint {
+    WebSocketEndpoint(
+      role: role,
+      limits: .init(
+        messageBytesMax: limits.receivedMessageBytes, outputBytesMax: limits.queuedBytes),
+      masks: MaskSource { OpenSSLLibrary.random($0) })
+  }
+
+  // MARK: Opening
+
+  private func connected(_ outcome: consuming ClientConnection.Outcome) {
+    switch outcome {
+    case .failed(let failure): finish(failure)
+    case .upgraded(let stream, let info, var input):
+      state = .open(stream)
+      lastReceived = loop.now
+      try? endpoint.input.append(input.bytes)
+      input.shrink()
+      stream.transfer(to: self)
+      delegate?.channelOpened(self, info)
+      guard isReading else { return }
+      stream.setReading(!isPaused)
+      scheduleRead()
+    }
+  }
+
+  // MARK: Sending
+
   /// Queues a text message (the bytes must be valid UTF-8) and writes what the kernel takes. Bytes are copied before
-  /// return. `flushed(tag)` follows, possibly inside this call. Without effect if the channel is not open
-  /// (before `channelOpened`, after `close`, `abort` or `channelClosed`): then it returns false.
+  /// return. `flushed(tag)` follows, possibly inside this call. Returns false, and does nothing, if the channel is not
+  /// open (before `channelOpened`, after `close`, `abort` or the peer's end), if the text is not UTF-8, or if the queue
+  /// would grow past its limit.
   @discardableResult
-  package func send(text: UnsafeRawBufferPointer, tag: UInt64) -> Bool { false }
+  package func send(text: UnsafeRawBufferPointer, tag: UInt64) -> Bool {
+    send(tag) { endpoint throws(SendError) in try endpoint.sendText(text) }
+  }
 
   @discardableResult
   package func send(text: [UInt8], tag: UInt64) -> Bool {
@@ -88,29 +168,344 @@ package final class WebSocketChannel {
   }
 
   @discardableResult
-  package func send(binary: UnsafeRawBufferPointer, tag: UInt64) -> Bool { false }
+  package func send(binary: UnsafeRawBufferPointer, tag: UInt64) -> Bool {
+    send(tag) { endpoint throws(SendError) in try endpoint.sendBinary(binary) }
+  }
 
   /// Sends a ping; any inbound byte shows life (`lastReceived`). At most 125 bytes, else false.
   @discardableResult
-  package func ping(_ payload: [UInt8] = []) -> Bool { false }
+  package func ping(_ payload: [UInt8] = []) -> Bool {
+    payload.withUnsafeBytes { bytes in
+      send(nil) { endpoint throws(SendError) in try endpoint.sendPing(bytes) }
+    }
+  }
 
-  /// Begins the closing handshake. `channelClosed(closedLocally)` follows when the peer has answered or when
-  /// `timeoutNanoseconds` have passed. While connecting: gives up at once, and reports it from the loop.
-  package func close(code: UInt16 = 1000, reason: String = "", timeoutNanoseconds: Int64) {}
+  @inline(__always)
+  private func send(
+    _ tag: UInt64?, _ write: (inout WebSocketEndpoint) throws(SendError) -> Void
+  ) -> Bool {
+    guard case .open = state, writeFailure == nil, !loop.isForkedChild else { return false }
+    do throws(SendError) {
+      try write(&endpoint)
+    } catch {
+      return false
+    }
+    if let tag { unflushed.append(tag, end: bytesSent &+ UInt64(endpoint.output.count)) }
+    flush()
+    return true
+  }
 
-  /// Drops the connection now. No delegate call follows.
-  package func abort() {}
+  /// Bytes queued and not yet taken by the kernel.
+  package var queuedBytes: Int { endpoint.output.count }
+
+  /// Writes until the queue is empty or the kernel takes no more. Callbacks inside may send again: their bytes join the
+  /// queue of the flush that is under way.
+  private func flush() {
+    guard !isFlushing, writeFailure == nil else { return }
+    isFlushing = true
+    defer { isFlushing = false }
+    repeat {
+      guard let stream = openStream, write(to: stream) else { return }
+      reportFlushed()
+    } while !endpoint.output.isEmpty
+    if endpoint.output.allocatedBytes > Self.readChunk { endpoint.output.shrink() }
+  }
+
+  /// False if something is left.
+  private func write(to stream: ByteStream) -> Bool {
+    while !endpoint.output.isEmpty {
+      switch stream.write(endpoint.output.bytes) {
+      case .bytes(let count):
+        endpoint.sent(count)
+        bytesSent &+= UInt64(count)
+      case .wouldBlock:
+        reportFlushed()
+        return false
+      case .failed(let failure):
+        // The peer's Close frame may lie in the receive buffer, with the reason for what happened. Read first; and
+        // never end the channel inside the caller's `send`.
+        writeFailure = failure
+        stream.setReading(true)
+        scheduleRead()
+        return false
+      }
+    }
+    return true
+  }
+
+  private func reportFlushed() {
+    while let tag = unflushed.next(sent: bytesSent) {
+      delegate?.channel(self, flushed: tag)
+    }
+  }
+
+  // MARK: Receiving
 
   /// Back-pressure: while paused nothing is read from the socket and no message is delivered.
   /// A message callback may pause; the messages already read follow after `resumeReading`, from the loop.
-  package func pauseReading() {}
-  package func resumeReading() {}
+  package func pauseReading() {
+    isPaused = true
+    openStream?.setReading(false)
+  }
 
-  package var isOpen: Bool { false }
-  /// Open, nothing queued for writing, no half-received message.
-  package var isIdle: Bool { false }
-  /// Bytes queued and not yet taken by the kernel.
-  package var queuedBytes: Int { 0 }
-  /// When bytes last came in (loop time).
-  package var lastReceived: Int64 { 0 }
+  package func resumeReading() {
+    guard isPaused else { return }
+    isPaused = false
+    openStream?.setReading(true)
+    scheduleRead()
+  }
+
+  /// For bytes that epoll will not report: those in our buffer and those in TLS's.
+  private func scheduleRead() {
+    guard !hasScheduledRead, openStream != nil else { return }
+    hasScheduledRead = true
+    loop.schedule(at: 0) {
+      self.hasScheduledRead = false
+      self.readBurst()
+    }
+  }
+
+  private var isReading: Bool { openStream != nil && !isPaused }
+
+  private func readBurst() {
+    guard isReading else { return }
+    deliver()
+    var budget = Self.burstBytes
+    while isReading, let stream = openStream {
+      guard budget > 0 else {
+        scheduleRead()
+        break
+      }
+      guard let count = readOnce(stream) else { break }
+      budget -= count
+      deliver()
+      if count < Self.readChunk, !stream.isSecure {
+        // A short read emptied the kernel's buffer; epoll reports what comes next.
+        break
+      }
+    }
+    finishBurst()
+  }
+
+  /// The number of bytes read; nil when there are none (an end is dealt with here).
+  private func readOnce(_ stream: ByteStream) -> Int? {
+    let room: UnsafeMutableRawBufferPointer
+    do throws(BufferFull) {
+      room = try endpoint.prepareRead(chunk: Self.readChunk)
+    } catch {
+      end(.tooLarge(peer))
+      return nil
+    }
+    switch stream.read(into: room) {
+    case .bytes(let count):
+      endpoint.input.commit(count)
+      lastReceived = loop.now
+      return count
+    case .wouldBlock:
+      if let writeFailure { end(.lost(peer, writeFailure)) }
+      return nil
+    case .end:
+      endpoint.receiveEOF()
+      end(endedFailure)
+      return nil
+    case .failed(let failure):
+      endpoint.receiveEOF()
+      end(isClosing ? .closedLocally : .lost(peer, failure))
+      return nil
+    }
+  }
+
+  /// Hands over the messages that are whole.
+  private func deliver() {
+    // Loaded once per burst: a weak reference costs more than a small frame.
+    let delegate = self.delegate
+    while isReading {
+      switch endpoint.next() {
+      case .needMore: return
+      case .text(let message):
+        hasUnpublishedMessages = true
+        delegate?.channel(self, receivedText: message)
+      case .binary(let message):
+        hasUnpublishedMessages = true
+        delegate?.channel(self, receivedBinary: message)
+      case .pong: break
+      case .closed: return end(endedFailure)
+      }
+    }
+  }
+
+  private func finishBurst() {
+    if hasUnpublishedMessages {
+      hasUnpublishedMessages = false
+      delegate?.channelFinishedRead(self)
+    }
+    // Pongs, if no callback has sent anything since.
+    flush()
+    if isIdle, endpoint.allocatedBytes > Self.idleBytes { endpoint.shrink() }
+  }
+
+  // MARK: Ending
+
+  /// Begins the closing handshake. `channelClosed(closedLocally)` follows when the peer has answered or when
+  /// `timeoutNanoseconds` have passed. While connecting: gives up at once, and reports it from the loop.
+  package func close(code: UInt16 = 1000, reason: String = "", timeoutNanoseconds: Int64) {
+    guard !loop.isForkedChild else { return }
+    switch state {
+    case .connecting(let connection):
+      connection.cancel()
+      loop.schedule(at: 0) { self.finish(.closedLocally) }
+    case .open(let stream):
+      let deadline = MonotonicClock.deadline(after: timeoutNanoseconds)
+      let timer = loop.schedule(at: deadline) { [weak self] in self?.finish(.closedLocally) }
+      state = .closing(stream, timer)
+      do throws(SendError) {
+        try endpoint.close(CloseCode(rawValue: code), reason: reason)
+      } catch {
+        // A code that may not be sent, or a reason too long: part with neither.
+        try? endpoint.close(.normal)
+      }
+      // The peer's answer must be seen.
+      if isPaused { resumeReading() }
+      flush()
+    case .closing, .ending, .closed: break
+    }
+  }
+
+  /// Drops the connection now. No delegate call follows. In a forked child only the descriptor's copy is closed.
+  package func abort() {
+    delegate = nil
+    switch state {
+    case .connecting(let connection): connection.cancel()
+    case .open(let stream): stream.close()
+    case .closing(let stream, let timer):
+      if !loop.isForkedChild { loop.cancel(timer) }
+      stream.close()
+    case .ending(let lingering): lingering.cancel()
+    case .closed: break
+    }
+    state = .closed
+  }
+
+  /// What the endpoint's ending means for the owner.
+  private var endedFailure: NetworkFailure {
+    switch endpoint.state {
+    case .open, .closing: .lost(peer, nil)
+    case .closed(let ending): .ended(ending, peer)
+    }
+  }
+
+  /// No more messages will come: parts from the peer in good order, then reports.
+  private func end(_ failure: NetworkFailure) {
+    guard let stream = openStream else { return }
+    if case .closing(_, let timer) = state { loop.cancel(timer) }
+    var rest = ByteBuffer(bytesMax: 0)
+    swap(&rest, &endpoint.output)
+    let isServer: Bool
+    switch role {
+    case .server: isServer = true
+    case .client: isServer = false
+    }
+    let linger = isServer ? Self.lingerServer : Self.lingerClient
+    // Set first: the burst under way must find the channel no longer reading.
+    state = .ending(
+      LingeringClose(
+        stream, output: rest, endsOwnHalf: isServer, deadline: loop.refreshNow() &+ linger,
+        sent: { count in
+          self.bytesSent &+= UInt64(count)
+          self.reportFlushed()
+        },
+        completion: { self.finish(failure) }))
+  }
+
+  /// The end: closes what is open and tells the delegate, once.
+  private func finish(_ failure: NetworkFailure) {
+    switch state {
+    case .closed: return
+    case .connecting(let connection): connection.cancel()
+    case .open(let stream): stream.close()
+    case .closing(let stream, let timer):
+      loop.cancel(timer)
+      stream.close()
+    case .ending: break
+    }
+    state = .closed
+    let delegate = self.delegate
+    if hasUnpublishedMessages {
+      hasUnpublishedMessages = false
+      delegate?.channelFinishedRead(self)
+    }
+    // The callback before may have aborted.
+    guard self.delegate != nil else { return }
+    self.delegate = nil
+    delegate?.channelClosed(self, failure)
+  }
+
+  // MARK: State
+
+  private var openStream: ByteStream? {
+    switch state {
+    case .open(let stream), .closing(let stream, _): stream
+    case .connecting, .ending, .closed: nil
+    }
+  }
+
+  private var isClosing: Bool {
+    switch state {
+    case .closing: true
+    case .connecting, .open, .ending, .closed: false
+    }
+  }
+
+  package var isOpen: Bool {
+    switch state {
+    case .open: true
+    case .connecting, .closing, .ending, .closed: false
+    }
+  }
+
+  /// Open, nothing queued for writing, nothing half received.
+  package var isIdle: Bool {
+    isOpen && endpoint.output.isEmpty && endpoint.input.isEmpty
+  }
+}
+
+extension WebSocketChannel: ByteStreamOwner {
+  func streamSecured() {}
+
+  func streamReadable() {
+    readBurst()
+  }
+
+  func streamWritable() {
+    flush()
+  }
+
+  func streamFailed(_ failure: StreamFailure) {
+    end(.lost(peer, failure))
+  }
+}
+
+/// The messages that the kernel has not wholly taken, by their end in the stream of bytes.
+private struct FlushQueue {
+  private var waiting: [(tag: UInt64, end: UInt64)] = []
+  private var first = 0
+
+  mutating func append(_ tag: UInt64, end: UInt64) {
+    waiting.append((tag, end))
+  }
+
+  /// The next tag whose bytes have all been sent.
+  mutating func next(sent: UInt64) -> UInt64? {
+    guard first < waiting.count, waiting[first].end <= sent else { return nil }
+    let tag = waiting[first].tag
+    first += 1
+    if first == waiting.count {
+      waiting.removeAll(keepingCapacity: waiting.capacity <= 16)
+      first = 0
+    } else if first > 64, first > waiting.count / 2 {
+      waiting.removeFirst(first)
+      first = 0
+    }
+    return tag
+  }
 }

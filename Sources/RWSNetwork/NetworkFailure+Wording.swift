@@ -1,0 +1,110 @@
+import Glibc
+import RWSWebSocket
+
+/// The sentences for the user, in one place: what happened, with host and port, and what to do.
+extension NetworkFailure {
+  static func unresolved(_ host: String, _ text: String) -> NetworkFailure {
+    NetworkFailure(
+      .resolve,
+      "The host name \(host) could not be resolved: \(text). Check the name, the network and DNS.")
+  }
+
+  static func unconnected(
+    _ peer: String, _ address: SocketAddress?, _ code: Int32
+  ) -> NetworkFailure {
+    let at = address.map { " at \($0)" } ?? ""
+    switch code {
+    case ECONNREFUSED:
+      return NetworkFailure(
+        .refused,
+        "\(peer) refused the connection\(at). Check that the server runs, and the port.")
+    case EMFILE, ENFILE, ENOMEM, ENOBUFS:
+      return .resources("A socket for \(peer) could not be made", code)
+    default:
+      return NetworkFailure(
+        .unreachable,
+        "No connection to \(peer)\(at) could be made: \(systemMessage(code)). Check network and firewall.")
+    }
+  }
+
+  static func timedOut(_ peer: String, _ stage: Stage, _ nanoseconds: Int64) -> NetworkFailure {
+    let doing =
+      switch stage {
+      case .resolving: "the host name was being resolved; check DNS"
+      case .connecting: "TCP was connecting; check network, firewall and port"
+      case .securing: "the TLS handshake was under way; check that the port speaks TLS"
+      case .upgrading: "the server's answer to the WebSocket upgrade was awaited; check the server"
+      }
+    let milliseconds = nanoseconds / 1_000_000
+    return NetworkFailure(
+      .timedOut(stage),
+      "No connection to \(peer) within \(milliseconds) ms: the time ended while \(doing).")
+  }
+
+  static func tls(_ peer: String, _ failure: TLSFailure) -> NetworkFailure {
+    NetworkFailure(
+      failure.failureKind, "TLS with \(peer) failed: \(failure.text). \(failure.advice)")
+  }
+
+  static func refused(_ peer: String, _ refusal: UpgradeRefusal) -> NetworkFailure {
+    let status = refusal.head.status
+    // The body stays out of the sentence: it may repeat a credential.
+    let advice =
+      switch status {
+      case 401, 403: "Check the API key and what it may do."
+      case 404, 405, 426, 501: "Check the URL: this endpoint may speak HTTP only."
+      case 429: "Wait before trying again."
+      case 300..<400: "Redirects are not followed; use the address it names."
+      case 500...: "The server has a problem; try again later."
+      default: "Check the URL and the headers."
+      }
+    return NetworkFailure(
+      .upgradeRefused(
+        HTTPAnswer(status: status, fields: refusal.head.fields, body: refusal.body)),
+      "\(peer) answered the WebSocket upgrade with HTTP status \(status) instead of 101. \(advice)")
+  }
+
+  static func lost(_ peer: String, _ failure: StreamFailure?) -> NetworkFailure {
+    let cause =
+      switch failure {
+      case nil: "the peer ended it without a close frame"
+      case .system(let code): systemMessage(code)
+      case .tls(let failure): failure.text
+      }
+    return NetworkFailure(
+      .lost, "The connection to \(peer) was lost: \(cause). Connect again.",
+      closeCode: CloseCode.abnormal.rawValue)
+  }
+
+  static func tooLarge(_ peer: String) -> NetworkFailure {
+    NetworkFailure(
+      .messageTooLarge, "\(peer) sent a message larger than the limit. Raise the limit for messages.",
+      closeCode: CloseCode.messageTooBig.rawValue)
+  }
+
+  static var closedLocally: NetworkFailure {
+    NetworkFailure(.closedLocally, "The connection was closed by this side.")
+  }
+
+  static func ended(_ ending: WebSocketEndpoint.Ending, _ peer: String) -> NetworkFailure {
+    switch ending {
+    case .handshake(let code, let reason, let startedByPeer):
+      guard startedByPeer else {
+        return NetworkFailure(
+          .closedLocally, closedLocally.message, closeCode: code.rawValue, reason: reason)
+      }
+      let because = reason.isEmpty ? "" : ", saying “\(reason)”"
+      return NetworkFailure(
+        .peerClosed, "\(peer) closed the connection with code \(code)\(because). Connect again.",
+        closeCode: code.rawValue, reason: reason)
+    case .failed(.messageTooBig):
+      return tooLarge(peer)
+    case .failed(let failure):
+      return NetworkFailure(
+        .protocolViolation, "\(peer) broke the WebSocket protocol: \(failure). Report it to its operator.",
+        closeCode: failure.closeCode.rawValue)
+    case .lost(let afterOurClose):
+      return afterOurClose ? closedLocally : lost(peer, nil)
+    }
+  }
+}

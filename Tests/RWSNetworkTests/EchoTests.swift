@@ -1,0 +1,42 @@
+import RWSWebSocket
+import Testing
+
+@testable import RWSNetwork
+
+extension NetworkTests {
+  @Suite struct EchoTests {
+    let loop: EventLoop
+    init() throws { loop = try EventLoop() }
+
+    @Test("messages go to the server and back, over TCP and over TLS", arguments: [false, true])
+    func echo(secure: Bool) throws {
+      let certificate = try SelfSignedCertificate(names: ["127.0.0.1", "localhost"])
+      let server = try EchoServer(loop) {
+        if secure { $0.tls = try? TestCertificates.server(certificate) }
+      }
+      defer { server.stop() }
+      let client = Recorder()
+      let tls = secure ? try TestCertificates.client(trusting: certificate) : nil
+      let channel = WebSocketChannel(
+        connecting: ConnectOptions(url: try server.url(), tls: tls, fields: HTTPFields(["X-Test": "yes"])),
+        on: loop, delegate: client)
+      client.onOpen = { channel in
+        for tag in 1...3 { channel.send(text: Array("message \(tag)".utf8), tag: UInt64(tag)) }
+      }
+      try loop.drive { client.texts.count == 3 || client.failure != nil }
+      #expect(client.failure == nil, "\(client.failure?.message ?? "")")
+      #expect(client.strings == ["message 1", "message 2", "message 3"])
+      #expect(client.flushed == [1, 2, 3])
+      #expect(client.info?.status == 101)
+      #expect(client.info?.tlsVersion == (secure ? "TLSv1.3" : nil))
+      #expect(server.requests.first?.header("x-test") == "yes")
+      #expect(server.requests.first?.target == "/v1/responses")
+      channel.close(timeoutNanoseconds: 5_000_000_000)
+      try loop.drive { client.failure != nil && server.connections[0].recorder.failure != nil }
+      #expect(client.failure?.kind == .closedLocally)
+      #expect(client.failure?.closeCode == 1000)
+      #expect(server.connections[0].recorder.failure?.kind == .peerClosed)
+      #expect(server.connections[0].recorder.failure?.closeCode == 1000)
+    }
+  }
+}
