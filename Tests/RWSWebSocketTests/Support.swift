@@ -169,3 +169,10 @@ extension WebSocketEndpoint {
     }
   }
 }
+
+/// `#expect(a == b)` cannot look into noncopyable values: this takes what was read from them.
+func expectSame<Value: Equatable>(
+  _ value: Value, _ expected: Value, sourceLocation: SourceLocation = #_sourceLocation
+) {
+  #expect(value == expected, sourceLocation: sourceLocation)
+}
