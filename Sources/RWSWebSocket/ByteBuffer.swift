@@ -6,8 +6,8 @@ package struct BufferFull: Error, Equatable, Sendable {
 /// A bounded, growable region of bytes with one owner: written at its tail, consumed at its head. The network
 /// layer reads from the socket straight into `reserve(_:)`'s memory, and frames are used where they lie.
 ///
-/// Pointers into the buffer stay valid until the next `reserve`, `append` or `shrink`; `consume` moves no byte, so
-/// that a message can be consumed first and then handed out in place.
+/// Pointers into the buffer stay valid until the next `reserve`, `append` or `shrink`; `consume` moves no
+/// byte, so that a message can be consumed first and then handed out in place.
 package struct ByteBuffer: ~Copyable, @unchecked Sendable {
   private var memory: UnsafeMutableRawPointer?
   private var capacity = 0
@@ -39,7 +39,8 @@ package struct ByteBuffer: ~Copyable, @unchecked Sendable {
     return UnsafeMutableRawBufferPointer(start: memory + start, count: count)
   }
 
-  /// The free tail, at least `minimum` bytes long and often longer. `commit(_:)` says how much of it was filled.
+  /// The free tail, at least `minimum` bytes long and often longer. `commit(_:)` says how much of it was
+  /// filled.
   package mutating func reserve(
     _ minimum: Int
   ) throws(BufferFull) -> UnsafeMutableRawBufferPointer {
@@ -108,7 +109,8 @@ package struct ByteBuffer: ~Copyable, @unchecked Sendable {
     try append(Array(text.utf8))
   }
 
-  /// Gives back memory that the content does not need: all of it when the buffer is empty. For idle connections.
+  /// Gives back memory that the content does not need: all of it when the buffer is empty. For idle
+  /// connections.
   package mutating func shrink() {
     if isEmpty {
       memory?.deallocate()

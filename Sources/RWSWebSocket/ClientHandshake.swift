@@ -98,8 +98,8 @@ package struct ClientHandshake: Sendable {
   private let subprotocols: [String]
   private var state = State.head(HTTPHeadReader(), interimAnswers: 0)
 
-  /// `nonce`: 16 bytes from a random source, new for each connection. `fields`: whatever else the request is to
-  /// carry; a Host among them replaces the one made from the URL.
+  /// `nonce`: 16 bytes from a random source, new for each connection. `fields`: whatever else the request
+  /// is to carry; a Host among them replaces the one made from the URL.
   package init(
     url: WebSocketURL, nonce: [UInt8], fields: HTTPFields = HTTPFields(),
     subprotocols: [String] = []
@@ -147,8 +147,8 @@ package struct ClientHandshake: Sendable {
     }
   }
 
-  /// The server ended its half of the stream, and `next` has answered `needMore`. A shell whose time limit passed may
-  /// call it too: a refusal whose body is late says more than the time limit.
+  /// The server ended its half of the stream, and `next` has answered `needMore`. A shell whose time limit
+  /// passed may call it too: a refusal whose body is late says more than the time limit.
   package mutating func receiveEOF() -> Step {
     let step: Step
     switch state {

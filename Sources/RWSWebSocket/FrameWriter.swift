@@ -24,8 +24,8 @@ extension SendError: CustomStringConvertible {
   }
 }
 
-/// Writes frames to a connection's output (RFC 6455 §5.2, §5.3). The payload is copied once, and masked by the same
-/// pass in the client role.
+/// Writes frames to a connection's output (RFC 6455 §5.2, §5.3). The payload is copied once, and masked by
+/// the same pass in the client role.
 package struct FrameWriter: ~Copyable {
   private let role: Role
   private var masks: MaskSource

@@ -1,7 +1,7 @@
 /// The first line of a request or a response, and how it is told from what is not HTTP/1.1 at all.
 package protocol HTTPStartLine: Equatable, Sendable {
-  /// False as soon as the bytes so far cannot begin such a line: a peer that speaks another protocol may never
-  /// send a line break, and the user should hear of it before a time limit.
+  /// False as soon as the bytes so far cannot begin such a line: a peer that speaks another protocol may
+  /// never send a line break, and the user should hear of it before a time limit.
   static func canBegin(with bytes: UnsafeRawBufferPointer) -> Bool
   static func parse(_ line: UnsafeRawBufferPointer) -> Self?
 }

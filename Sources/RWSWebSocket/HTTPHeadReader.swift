@@ -27,8 +27,8 @@ extension HTTPHeadError: CustomStringConvertible {
   }
 }
 
-/// Takes an HTTP/1.1 head out of the input (RFC 9112 §2–5), line by line as it arrives, so that what is wrong is refused
-/// when it is seen. What follows the head stays in the input.
+/// Takes an HTTP/1.1 head out of the input (RFC 9112 §2–5), line by line as it arrives, so that what is
+/// wrong is refused when it is seen. What follows the head stays in the input.
 package struct HTTPHeadReader<Start: HTTPStartLine>: Sendable {
   package struct Limits: Sendable {
     package var bytesMax = 64 * 1024

@@ -1,7 +1,7 @@
 /// Textual addresses (RFC 3986 §3.2.2), judged without the system's resolver.
 enum IPAddressText {
-  /// Eight groups of one to four hexadecimal digits, one run of them perhaps as `::`, the last two perhaps as an
-  /// IPv4 address. Zones (`%eth0`) are refused: they name an interface, not a place.
+  /// Eight groups of one to four hexadecimal digits, one run of them perhaps as `::`, the last two perhaps
+  /// as an IPv4 address. Zones (`%eth0`) are refused: they name an interface, not a place.
   static func isIPv6(_ bytes: some Collection<UInt8>) -> Bool {
     let parts = Array(bytes).split(
       separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
@@ -35,7 +35,8 @@ enum IPAddressText {
     return parts.count == 4
       && parts.allSatisfy { part in
         guard let number = HTTPSyntax.number(part) else { return false }
-        return number <= 255 && part.count <= 3 && (part.count == 1 || part.first != UInt8(ascii: "0"))
+        return number <= 255 && part.count <= 3
+          && (part.count == 1 || part.first != UInt8(ascii: "0"))
       }
   }
 }

@@ -1,9 +1,9 @@
 /// The shell's random source had no bytes to give: nothing may be sent with a guessable masking key.
 package struct RandomnessUnavailable: Error, Equatable, Sendable {}
 
-/// Masking keys for a client's frames: each must be unpredictable (RFC 6455 §5.3, §10.3). The random bytes come
-/// from the shell, a batch at a time: a call into a cryptographic source per small frame would cost more
-/// than the frame.
+/// Masking keys for a client's frames: each must be unpredictable (RFC 6455 §5.3, §10.3). The random bytes
+/// come from the shell, a batch at a time: a call into a cryptographic source per small frame would cost
+/// more than the frame.
 package struct MaskSource: ~Copyable {
   private static let batch = 32
 

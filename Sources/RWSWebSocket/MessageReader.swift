@@ -6,8 +6,9 @@
 /// fragmented one are moved into `assembly` as they arrive, and control frames may come between them (§5.4).
 /// What is handed out stays valid until the next call or the next change of the input.
 ///
-/// permessage-deflate (RFC 7692) will enter at two places: `allowedReservedBits` becomes the negotiated state's
-/// answer, and a message whose first frame had RSV1 goes through `assembly` and the inflater before `accept`.
+/// permessage-deflate (RFC 7692) will enter at two places: `allowedReservedBits` becomes the negotiated
+/// state's answer, and a message whose first frame had RSV1 goes through `assembly` and the inflater before
+/// `accept`.
 package struct MessageReader: ~Copyable {
   package enum Step {
     /// Nothing whole is there; so many more bytes are missing at least (a hint for how much to read).
@@ -24,8 +25,8 @@ package struct MessageReader: ~Copyable {
 
   private enum State {
     case header
-    /// `seen` bytes of the payload are unmasked and validated already. They are still in the input if the message
-    /// is unfragmented, else in `assembly`.
+    /// `seen` bytes of the payload are unmasked and validated already. They are still in the input if the
+    /// message is unfragmented, else in `assembly`.
     case payload(FrameHeader, seen: Int)
     case failed(ProtocolFailure)
   }

@@ -14,8 +14,8 @@ struct ControlPayload {
   }
 }
 
-/// Bounds what pings can make a connection queue. Knows how many bytes of pongs are in the output, and the latest
-/// ping that found too many there.
+/// Bounds what pings can make a connection queue. Knows how many bytes of pongs are in the output, and the
+/// latest ping that found too many there.
 struct PongQueue {
   private(set) var queuedBytes = 0
   /// Output that must leave before the last queued pong has.

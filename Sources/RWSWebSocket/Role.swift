@@ -1,4 +1,5 @@
-/// The side of the connection that this code plays. Clients mask what they send, servers do not (RFC 6455 §5.1).
+/// The side of the connection that this code plays. Clients mask what they send, servers do not (RFC 6455
+/// §5.1).
 package enum Role: Sendable, Equatable {
   case client
   case server

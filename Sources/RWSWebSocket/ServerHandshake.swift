@@ -11,7 +11,8 @@ package struct UpgradeRequest: Equatable, Sendable {
     acceptKey = AcceptKey.answering(key)
   }
 
-  /// Writes the 101 answer (§4.2.2); frames follow it. Offered extensions are left unanswered: that declines them.
+  /// Writes the 101 answer (§4.2.2); frames follow it. Offered extensions are left unanswered: that
+  /// declines them.
   package func writeAcceptance(
     subprotocol: String? = nil, fields: HTTPFields = HTTPFields(), to output: inout ByteBuffer
   ) throws(HTTPWriteError) {
@@ -116,10 +117,9 @@ package struct ServerHandshake: Sendable {
   }
 
   private static func refuse(
-    _ status: Int, _ explanation: String, _ fields: KeyValuePairs<String, String> = [:]
+    _ status: Int, _ explanation: String, _ fields: HTTPFields = [:]
   ) -> Step {
-    .refused(
-      RequestRefusal(status: status, fields: HTTPFields(fields), explanation: explanation))
+    .refused(RequestRefusal(status: status, fields: fields, explanation: explanation))
   }
 
   private static func status(for error: HTTPHeadError) -> Int {

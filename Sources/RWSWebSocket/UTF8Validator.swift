@@ -1,5 +1,5 @@
-/// Incremental UTF-8 validation (RFC 3629, RFC 6455 §8.1): bytes may arrive cut anywhere, and the first byte that
-/// cannot be part of valid UTF-8 is refused when it is seen, not at the end of the message.
+/// Incremental UTF-8 validation (RFC 3629, RFC 6455 §8.1): bytes may arrive cut anywhere, and the first
+/// byte that cannot be part of valid UTF-8 is refused when it is seen, not at the end of the message.
 package struct UTF8Validator: Equatable, Sendable {
   /// Continuation bytes still owed, and the range of the next one. The range is narrower than 0x80...0xBF
   /// only after E0, ED, F0 and F4: that excludes overlong forms, surrogates and code points past U+10FFFF.

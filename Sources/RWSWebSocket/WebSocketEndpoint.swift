@@ -1,13 +1,13 @@
-/// One WebSocket connection after its upgrade, without I/O (RFC 6455 §5–7): the shell moves bytes between the socket
-/// and `input`/`output`, and asks `next()` what they mean.
+/// One WebSocket connection after its upgrade, without I/O (RFC 6455 §5–7): the shell moves bytes between
+/// the socket and `input`/`output`, and asks `next()` what they mean.
 ///
 ///   open ──close()──▶ closing ──peer's Close──▶ closed(.handshake)
 ///     ├──peer's Close (answered at once)──────▶ closed(.handshake)
 ///     ├──a rule broken (Close sent once)──────▶ closed(.failed)
 ///     └──end of stream without a Close────────▶ closed(.lost)          (from closing, too)
 ///
-/// When closed, the shell flushes `output` and ends the TCP connection: a server at once, a client after it saw the
-/// server do so or a short time limit (§7.1.1).
+/// When closed, the shell flushes `output` and ends the TCP connection: a server at once, a client after it
+/// saw the server do so or a short time limit (§7.1.1).
 package struct WebSocketEndpoint: ~Copyable {
   package enum Event {
     /// Read more into `input`; so many bytes are missing at least.
@@ -63,10 +63,11 @@ package struct WebSocketEndpoint: ~Copyable {
   private static let queuedPongBytesMax = 2048
 
   package private(set) var state = State.open
-  /// What the peer sent and nobody has used yet. The handshakes read their heads from the same buffer, so that
-  /// frames that arrived together with a head are simply next.
+  /// What the peer sent and nobody has used yet. The handshakes read their heads from the same buffer, so
+  /// that frames that arrived together with a head are simply next.
   package var input: ByteBuffer
-  /// What waits to be written to the peer. Append frames with the methods below; report writes with `sent(_:)`.
+  /// What waits to be written to the peer. Append frames with the methods below; report writes with
+  /// `sent(_:)`.
   package var output: ByteBuffer
 
   private let messageBytesMax: Int
@@ -88,8 +89,8 @@ package struct WebSocketEndpoint: ~Copyable {
 
   // MARK: Receiving
 
-  /// Memory for the next read: at least `chunk` bytes for small traffic, and growing with a large message as its
-  /// bytes arrive, not as its header announces them. Report what was read with `input.commit(_:)`.
+  /// Memory for the next read: at least `chunk` bytes for small traffic, and growing with a large message
+  /// as its bytes arrive, not as its header announces them. Report what was read with `input.commit(_:)`.
   package mutating func prepareRead(
     chunk: Int
   ) throws(BufferFull) -> UnsafeMutableRawBufferPointer {
@@ -118,7 +119,8 @@ package struct WebSocketEndpoint: ~Copyable {
     }
   }
 
-  /// The peer ended its half of the stream. Call `next()` until `needMore` first: messages may still be in the input.
+  /// The peer ended its half of the stream. Call `next()` until `needMore` first: messages may still be in
+  /// the input.
   package mutating func receiveEOF() {
     switch state {
     case .open: state = .closed(.lost(afterOurClose: false))
@@ -132,7 +134,8 @@ package struct WebSocketEndpoint: ~Copyable {
     switch state {
     case .open:
       startedByPeer = true
-      // §5.5.1: the answer echoes the code. Without room or randomness for it, the end of the TCP connection answers.
+      // §5.5.1: the answer echoes the code. Without room or randomness for it, the end of the TCP
+      // connection answers.
       try? writer.writeClose(code, reason: "", to: &output)
     case .closing: startedByPeer = false
     case .closed: return
@@ -179,7 +182,8 @@ package struct WebSocketEndpoint: ~Copyable {
     try writer.write(opcode, payload, to: &output)
   }
 
-  /// Begins the closing handshake (§7.1.2). The reason is at most 123 bytes of UTF-8; nil sends an empty Close.
+  /// Begins the closing handshake (§7.1.2). The reason is at most 123 bytes of UTF-8; nil sends an empty
+  /// Close.
   package mutating func close(_ code: CloseCode?, reason: String = "") throws(SendError) {
     guard isOpen else { throw .notOpen }
     try writer.writeClose(code, reason: reason, to: &output)

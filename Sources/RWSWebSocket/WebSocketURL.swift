@@ -13,7 +13,8 @@ package enum WebSocketURLError: Error, Equatable, Sendable {
 extension WebSocketURLError: CustomStringConvertible {
   package var description: String {
     switch self {
-    case .missingScheme: "the URL has no scheme; it must begin with wss://, ws://, https:// or http://"
+    case .missingScheme:
+      "the URL has no scheme; it must begin with wss://, ws://, https:// or http://"
     case .unsupportedScheme(let scheme):
       "the URL's scheme '\(scheme)' is not supported; use wss, ws, https or http"
     case .userInfo: "the URL contains a user name or password; give credentials as options"
@@ -109,8 +110,8 @@ package struct WebSocketURL: Hashable, Sendable {
     return (lowercased(host), isIPv6, port)
   }
 
-  /// Letters, digits, hyphens, underscores and dots: what DNS and resolvers know. Other names must be given in
-  /// their ASCII (xn--) form.
+  /// Letters, digits, hyphens, underscores and dots: what DNS and resolvers know. Other names must be given
+  /// in their ASCII (xn--) form.
   private static func isRegisteredName(_ bytes: ArraySlice<UInt8>) -> Bool {
     guard bytes.count <= 253 else { return false }
     let labels = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)

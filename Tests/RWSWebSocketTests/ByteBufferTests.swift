@@ -9,7 +9,9 @@ import Testing
     var buffer = ByteBuffer(bytesMax: 100_000)
     var model: [UInt8] = []
     for step in 0..<2000 {
-      let bytes = (0..<Int.random(in: 0...300, using: &random)).map { UInt8(truncatingIfNeeded: $0 &+ step) }
+      let bytes = (0..<Int.random(in: 0...300, using: &random)).map {
+        UInt8(truncatingIfNeeded: $0 &+ step)
+      }
       try buffer.append(bytes)
       model += bytes
       let taken = Int.random(in: 0...min(model.count, 310), using: &random)

@@ -53,7 +53,9 @@ import Testing
       var writer = FrameWriter(role: .server, masks: testMasks())
       var output = ByteBuffer(bytesMax: 1000)
       var error: SendError?
-      do throws(SendError) { try writer.writeClose(code, reason: "", to: &output) } catch let e { error = e }
+      do throws(SendError) { try writer.writeClose(code, reason: "", to: &output) } catch let e {
+        error = e
+      }
       #expect(error == .invalidCloseCode(code))
       expectSame(output.isEmpty, true)
     }
@@ -65,11 +67,15 @@ import Testing
     var output = ByteBuffer(bytesMax: 10)
     var errors: [SendError] = []
     let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-    do throws(SendError) { try writer.write(.text, nothing, to: &output) } catch { errors.append(error) }
+    do throws(SendError) { try writer.write(.text, nothing, to: &output) } catch {
+      errors.append(error)
+    }
     var server = FrameWriter(role: .server, masks: testMasks())
     let nine = [UInt8](repeating: 1, count: 9)
     do throws(SendError) {
-      try nine.withRawBytes { bytes throws(SendError) in try server.write(.binary, bytes, to: &output) }
+      try nine.withRawBytes { bytes throws(SendError) in
+        try server.write(.binary, bytes, to: &output)
+      }
     } catch { errors.append(error) }
     #expect(errors == [.randomnessUnavailable, .outputFull(limitBytes: 10)])
     expectSame(output.isEmpty, true)

@@ -15,7 +15,8 @@ import Testing
     expect(
       [0x01, 0x03] + Array("Hel".utf8) + [0x80, 0x02] + Array("lo".utf8), to: .client,
       isHeardAs: [.text("Hello")])
-    expect([0x89, 0x05] + Array("Hello".utf8), to: .client, isHeardAs: [.ping(Array("Hello".utf8))])
+    expect(
+      [0x89, 0x05] + Array("Hello".utf8), to: .client, isHeardAs: [.ping(Array("Hello".utf8))])
   }
 
   @Test(
@@ -61,7 +62,8 @@ import Testing
 
   @Test("RFC 6455 §5.1: a server must not mask")
   func masked() {
-    expect(frame(1, [0x61], mask: maskKey), to: .client, isHeardAs: [.failure(.maskedFrameFromServer)])
+    expect(
+      frame(1, [0x61], mask: maskKey), to: .client, isHeardAs: [.failure(.maskedFrameFromServer)])
   }
 
   @Test("RFC 6455 §5.2: reserved bits fail without an extension", arguments: UInt8(1)...7)
@@ -201,13 +203,16 @@ import Testing
 
   // MARK: §5.5 control frames
 
-  @Test("RFC 6455 §5.5: a fragmented control frame fails the connection", arguments: [8, 9, 10] as [UInt8])
+  @Test(
+    "RFC 6455 §5.5: a fragmented control frame fails the connection",
+    arguments: [8, 9, 10] as [UInt8])
   func fragmentedControl(_ opcode: UInt8) {
     expect(
       frame(opcode, fin: false), to: .client, isHeardAs: [.failure(.fragmentedControlFrame)])
   }
 
-  @Test("RFC 6455 §5.5: a control frame carries at most 125 bytes", arguments: [8, 9, 10] as [UInt8])
+  @Test(
+    "RFC 6455 §5.5: a control frame carries at most 125 bytes", arguments: [8, 9, 10] as [UInt8])
   func oversizedControl(_ opcode: UInt8) {
     for count in [126, 65_536] {
       expect(
@@ -220,7 +225,8 @@ import Testing
   func pings() {
     let payload = (0..<125).map { UInt8($0) }
     expect(
-      frame(9, payload, mask: maskKey) + frame(0xA, payload, mask: maskKey) + frame(9, mask: maskKey),
+      frame(9, payload, mask: maskKey) + frame(0xA, payload, mask: maskKey)
+        + frame(9, mask: maskKey),
       to: .server, isHeardAs: [.ping(payload), .pong(payload), .ping([])])
   }
 
@@ -261,7 +267,8 @@ import Testing
 
   // MARK: §8.1 text
 
-  @Test("RFC 6455 §8.1: text that is not UTF-8 fails, whole, fragmented, and when it ends too early")
+  @Test(
+    "RFC 6455 §8.1: text that is not UTF-8 fails, whole, fragmented, and when it ends too early")
   func invalidText() {
     let bad: [[UInt8]] = [
       [0xFF], [0xC3], [0x61, 0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80],

@@ -2,8 +2,8 @@ import Testing
 
 @testable import RWSWebSocket
 
-/// Valid traffic with random damage: whatever comes out must be messages or a documented failure, and must not depend
-/// on how the input was cut. (A trap would end the whole test run.)
+/// Valid traffic with random damage: whatever comes out must be messages or a documented failure, and must
+/// not depend on how the input was cut. (A trap would end the whole test run.)
 @Suite struct MutationTests {
   private func traffic(_ random: inout SeededRandom, mask: [UInt8]?) -> [UInt8] {
     var bytes: [UInt8] = []
@@ -47,7 +47,8 @@ import Testing
       var bytes = traffic(&random, mask: role == .server ? maskKey : nil)
       damage(&bytes, &random)
       let whole = listen(role: role, messageBytesMax: 2000, parts: [bytes[...]])
-      let single = listen(role: role, messageBytesMax: 2000, parts: bytes.indices.map { bytes[$0...$0] })
+      let single = listen(
+        role: role, messageBytesMax: 2000, parts: bytes.indices.map { bytes[$0...$0] })
       guard whole == single else {
         Issue.record("seed \(seed): \(whole) but byte by byte \(single)")
         return
@@ -76,7 +77,9 @@ import Testing
     }
   }
 
-  @Test("10,000 mutations of HTTP answers and requests: an answer or a documented failure, the same for every cut")
+  @Test(
+    "10,000 mutations of HTTP answers and requests: an answer or a documented failure, the same for every cut"
+  )
   func heads() throws {
     let url = try WebSocketURL("ws://example.com/v1")
     let answers = [

@@ -17,7 +17,8 @@ struct SeededRandom: RandomNumberGenerator {
   }
 }
 
-/// Masking keys that are not random, and no two bytes of which are equal: a key applied at the wrong offset shows.
+/// Masking keys that are not random, and no two bytes of which are equal: a key applied at the wrong offset
+/// shows.
 func testMasks() -> MaskSource {
   MaskSource { bytes in
     for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: index &* 37 &+ 11) }

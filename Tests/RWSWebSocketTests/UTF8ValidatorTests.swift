@@ -40,7 +40,8 @@ import Testing
     #expect(!bytes.withUnsafeBytes(UTF8Validator.isValid))
     // Behind and amid words of ASCII the same byte is found.
     for padding in 0..<40 {
-      let padded = [UInt8](repeating: 0x61, count: padding) + bytes + [UInt8](repeating: 0x62, count: 40)
+      let padded =
+        [UInt8](repeating: 0x61, count: padding) + bytes + [UInt8](repeating: 0x62, count: 40)
       guard !padded.withUnsafeBytes(UTF8Validator.isValid) else {
         Issue.record("accepted behind \(padding) bytes")
         return
@@ -51,7 +52,10 @@ import Testing
   @Test("agrees with the standard library on a hundred thousand random inputs, cut anywhere")
   func agreesWithStandardLibrary() {
     var random = SeededRandom(seed: 6)
-    let interesting: [UInt8] = [0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC2, 0xE0, 0xE2, 0xED, 0xF0, 0xF1, 0xF4, 0xF5]
+    let interesting: [UInt8] = [
+      0x41, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC2, 0xE0, 0xE2, 0xED, 0xF0, 0xF1, 0xF4,
+      0xF5,
+    ]
     for round in 0..<100_000 {
       let bytes = (0..<Int.random(in: 0...12, using: &random)).map { _ in
         interesting[Int.random(in: 0..<interesting.count, using: &random)]

@@ -74,7 +74,9 @@ import Testing
     expectSame(client.receiveAll(), (UInt8(0)..<10).map { .pong([$0]) })
   }
 
-  @Test("RFC 6455 §5.5.3: a flood of pings that nobody reads the answers of stays bounded; the last is answered")
+  @Test(
+    "RFC 6455 §5.5.3: a flood of pings that nobody reads the answers of stays bounded; the last is answered"
+  )
   func pingFlood() throws {
     for (role, peer) in Self.bothRoles {
       var attacker = makeEndpoint(role)
@@ -83,7 +85,8 @@ import Testing
       for _ in 0..<200 {
         for _ in 0..<50 {
           sent += 1
-          try attacker.sendPing(withUnsafeBytes(of: sent, Array.init) + [UInt8](repeating: 0, count: 121))
+          try attacker.sendPing(
+            withUnsafeBytes(of: sent, Array.init) + [UInt8](repeating: 0, count: 121))
         }
         try attacker.deliver(to: &victim)
         expectSame(victim.receiveAll(), [])
@@ -228,7 +231,9 @@ import Testing
   func refusedSends() throws {
     var client = makeEndpoint(.client, outputBytesMax: 100)
     var errors: [SendError] = []
-    do throws(SendError) { try client.sendBinary([UInt8](repeating: 1, count: 1 << 17)) } catch { errors.append(error) }
+    do throws(SendError) { try client.sendBinary([UInt8](repeating: 1, count: 1 << 17)) } catch {
+      errors.append(error)
+    }
     do throws(SendError) {
       try [0xC3].withRawBytes { bytes throws(SendError) in try client.sendText(bytes) }
     } catch { errors.append(error) }
