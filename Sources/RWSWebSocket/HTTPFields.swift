@@ -9,6 +9,10 @@ package struct HTTPFields: Equatable, Sendable {
 
   package init() {}
 
+  package init(_ pairs: KeyValuePairs<String, String>) {
+    for (name, value) in pairs { append(name, value) }
+  }
+
   package mutating func append(_ name: String, _ value: String) {
     all.append(Field(name: name, value: value))
   }
@@ -50,12 +54,6 @@ package struct HTTPFields: Equatable, Sendable {
         throw .invalidValue(name: field.name)
       }
     }
-  }
-}
-
-extension HTTPFields: ExpressibleByDictionaryLiteral {
-  package init(dictionaryLiteral elements: (String, String)...) {
-    for (name, value) in elements { append(name, value) }
   }
 }
 

@@ -94,7 +94,7 @@ package struct ServerHandshake: Sendable {
   /// §4.2.1, in its order.
   private static func classify(upgrade head: HTTPRequestHead, _ framing: HTTPBodyFraming) -> Step {
     guard head.method == "GET" else {
-      return refuse(405, "a WebSocket upgrade must be a GET request", ["Allow": "GET"])
+      return refuse(405, "a WebSocket upgrade must be a GET request", HTTPFields(["Allow": "GET"]))
     }
     guard head.start.minorVersion >= 1 else {
       return refuse(400, "a WebSocket upgrade needs HTTP/1.1")
@@ -107,7 +107,7 @@ package struct ServerHandshake: Sendable {
     }
     guard head.fields.values("Sec-WebSocket-Version") == ["13"] else {
       return refuse(
-        426, "only WebSocket version 13 is supported", ["Sec-WebSocket-Version": "13"])
+        426, "only WebSocket version 13 is supported", HTTPFields(["Sec-WebSocket-Version": "13"]))
     }
     let keys = head.fields.values("Sec-WebSocket-Key")
     guard let key = keys.first, keys.count == 1, Base64.decodedCount(key) == 16 else {
@@ -117,7 +117,7 @@ package struct ServerHandshake: Sendable {
   }
 
   private static func refuse(
-    _ status: Int, _ explanation: String, _ fields: HTTPFields = [:]
+    _ status: Int, _ explanation: String, _ fields: HTTPFields = HTTPFields()
   ) -> Step {
     .refused(RequestRefusal(status: status, fields: fields, explanation: explanation))
   }

@@ -177,3 +177,10 @@ func expectSame<Value: Equatable>(
 ) {
   #expect(value == expected, sourceLocation: sourceLocation)
 }
+
+extension HTTPFields: ExpressibleByDictionaryLiteral {
+  public init(dictionaryLiteral elements: (String, String)...) {
+    self.init()
+    for (name, value) in elements { append(name, value) }
+  }
+}
