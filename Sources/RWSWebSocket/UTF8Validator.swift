@@ -28,10 +28,12 @@ package struct UTF8Validator: Equatable, Sendable {
     while at < count {
       if owed == 0 {
         at = Self.skipASCII(base, from: at, to: count)
+        at = Self.skipPlainSequences(base, from: at, to: count)
         if at == count { break }
         let lead = base.load(fromByteOffset: at, as: UInt8.self)
         at &+= 1
         switch lead {
+        case 0x00...0x7F: break
         case 0xC2...0xDF: owed = 1
         case 0xE0:
           owed = 2
@@ -84,6 +86,27 @@ package struct UTF8Validator: Equatable, Sendable {
       at &+= 8
     }
     while at < count, base.load(fromByteOffset: at, as: UInt8.self) < 0x80 { at &+= 1 }
+    return at
+  }
+
+  /// Past whole characters of two or three bytes whose second byte has no narrower range: most of what is
+  /// not ASCII. It stops at everything else, right or wrong, and leaves the judgement to `accept`.
+  @inline(__always)
+  private static func skipPlainSequences(
+    _ base: UnsafeRawPointer, from: Int, to count: Int
+  ) -> Int {
+    var at = from
+    while at &+ 4 <= count {
+      let word = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: at, as: UInt32.self))
+      let lead = UInt8(truncatingIfNeeded: word)
+      if lead & 0xF0 == 0xE0, lead != 0xE0, lead != 0xED, word & 0xC0_C000 == 0x80_8000 {
+        at &+= 3
+      } else if lead & 0xE0 == 0xC0, lead >= 0xC2, word & 0xC000 == 0x8000 {
+        at &+= 2
+      } else {
+        break
+      }
+    }
     return at
   }
 }
