@@ -19,7 +19,7 @@ extension EventLoop {
         Issue.record("nothing happened within the bound", sourceLocation: location)
         throw TimedOut()
       }
-      runOnce(maxWait: 100_000_000)
+      runOnce(maxWait: 5_000_000)
     }
   }
 
