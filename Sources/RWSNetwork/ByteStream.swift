@@ -54,6 +54,7 @@ final class ByteStream: DescriptorHandler {
   // TLS may have to send before it can read on (a key update), or read before it can write.
   private var readNeedsOutput = false
   private var writeNeedsInput = false
+  private var isClosedInForkedChild = false
 
   /// Takes over `descriptor`; with `tls` the handshake begins with the next iteration.
   init(_ descriptor: Int32, tls: TLSSession?, on loop: EventLoop, owner: (any ByteStreamOwner)?) {
@@ -253,22 +254,30 @@ final class ByteStream: DescriptorHandler {
 
   /// Ends our half in good order: close_notify with TLS, FIN in any case. Reading goes on.
   func finishWriting() {
-    guard !loop.isForkedChild, case .open(let session) = state else { return }
+    guard case .open(let session) = state else { return }
     session?.sendCloseNotify()
     shutdown(descriptor, Int32(SHUT_WR))
   }
 
-  /// Closes at once. In a forked child only the descriptor's copy is closed: nothing is sent, the parent's epoll set is
-  /// not touched.
+  /// Closes at once, with a close_notify if the socket takes it.
   func close() {
     switch state {
     case .closed: return
     case .securing: break
-    case .open(let session): if !loop.isForkedChild { session?.sendCloseNotify() }
+    case .open(let session): session?.sendCloseNotify()
     }
     state = .closed
     unwatch()
-    Socket.close(descriptor, inForkedChild: loop.isForkedChild)
+    Socket.close(descriptor)
     owner = nil
+  }
+
+  /// Closes a forked child's copy of the descriptor, and leaves everything else alone: the peer and the epoll set are
+  /// the parent's, and the parent's I/O thread may have been anywhere in this object when the process forked.
+  func closeInForkedChild() {
+    guard !isClosedInForkedChild else { return }
+    isClosedInForkedChild = true
+    if case .closed = state { return }
+    Glibc.close(descriptor)
   }
 }

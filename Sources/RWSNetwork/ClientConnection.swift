@@ -72,7 +72,6 @@ final class ClientConnection {
   }
 
   func cancel() {
-    guard !loop.isForkedChild else { return closeDescriptors() }
     completion = nil
     leave()
   }
@@ -133,7 +132,7 @@ final class ClientConnection {
       do throws(TLSFailure) {
         session = try TLSSession(tls, connectedTo: options.url.host, descriptor)
       } catch {
-        Socket.close(descriptor, inForkedChild: false)
+        Socket.close(descriptor)
         return fail(.tls(peer, error))
       }
     }
@@ -225,12 +224,11 @@ final class ClientConnection {
     state = .ended
   }
 
-  /// All that a forked child may do.
-  private func closeDescriptors() {
+  func closeInForkedChild() {
     switch state {
     case .idle, .resolving, .ended: break
-    case .connecting(let connector): connector.cancel()
-    case .securing(let stream), .upgrading(let stream): stream.close()
+    case .connecting(let connector): connector.closeInForkedChild()
+    case .securing(let stream), .upgrading(let stream): stream.closeInForkedChild()
     }
   }
 }

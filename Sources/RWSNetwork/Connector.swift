@@ -45,6 +45,10 @@ final class Connector: DescriptorHandler {
     state = .ended
   }
 
+  func closeInForkedChild() {
+    if case .waiting(let descriptor, _, _, _) = state { Glibc.close(descriptor) }
+  }
+
   private func tryNext() {
     while let address = remaining.popFirst() {
       switch begin(address) {
@@ -112,7 +116,7 @@ final class Connector: DescriptorHandler {
     guard case .waiting(let descriptor, let registration, _, let timer) = state else { return }
     loop.cancel(timer)
     loop.remove(registration)
-    Socket.close(descriptor, inForkedChild: loop.isForkedChild)
+    Socket.close(descriptor)
     state = .idle
   }
 

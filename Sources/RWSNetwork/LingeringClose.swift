@@ -39,6 +39,10 @@ final class LingeringClose: ByteStreamOwner {
     finish()
   }
 
+  func closeInForkedChild() {
+    stream.closeInForkedChild()
+  }
+
   func streamSecured() {}
 
   func streamWritable() {

@@ -129,7 +129,7 @@ extension Listener: DescriptorHandler {
       guard let delegate else { return channel.abort() }
       delegate.listener(self, accepted: channel)
     } catch {
-      Socket.close(accepted, inForkedChild: false)
+      Socket.close(accepted)
     }
   }
 

@@ -137,10 +137,13 @@ package final class ServerChannel {
 
   /// Drops the connection now. No delegate call follows.
   package func abort() {
+    guard !loop.isForkedChild else {
+      stream?.closeInForkedChild()
+      return
+    }
     delegate = nil
     if case .ending(let lingering) = state { lingering.cancel() }
     stream?.close()
-    guard !loop.isForkedChild else { return }
     stopTimer()
     stream = nil
     state = .ended

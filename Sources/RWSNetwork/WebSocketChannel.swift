@@ -371,19 +371,30 @@ package final class WebSocketChannel {
     }
   }
 
-  /// Drops the connection now. No delegate call follows. In a forked child only the descriptor's copy is closed.
+  /// Drops the connection now. No delegate call follows. In a forked child only the descriptor's copy is closed, and
+  /// the object stays as it was; its owner must not free it there, for the parent may have been in the middle of it.
   package func abort() {
+    guard !loop.isForkedChild else { return closeInForkedChild() }
     delegate = nil
     switch state {
     case .connecting(let connection): connection.cancel()
     case .open(let stream): stream.close()
     case .closing(let stream, let timer):
-      if !loop.isForkedChild { loop.cancel(timer) }
+      loop.cancel(timer)
       stream.close()
     case .ending(let lingering): lingering.cancel()
     case .closed: break
     }
     state = .closed
+  }
+
+  private func closeInForkedChild() {
+    switch state {
+    case .connecting(let connection): connection.closeInForkedChild()
+    case .open(let stream), .closing(let stream, _): stream.closeInForkedChild()
+    case .ending(let lingering): lingering.closeInForkedChild()
+    case .closed: break
+    }
   }
 
   /// What the endpoint's ending means for the owner.
