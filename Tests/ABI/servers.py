@@ -44,19 +44,25 @@ class Certificates:
 
     def __init__(self, directory):
         here = "IP:127.0.0.1,DNS:localhost"
-        self.good = self._make(directory, "good", here, "2")
-        self.elsewhere = self._make(directory, "elsewhere", "DNS:elsewhere.test", "2")
-        self.expired = self._make(directory, "expired", here, "-1")
+        self.good = self._make(directory, "good", here)
+        self.elsewhere = self._make(directory, "elsewhere", "DNS:elsewhere.test")
+        self.expired = self._make(directory, "expired", here)
+        # `req` makes no certificate that is over; signing one again does.
+        expired = self.expired
+        self._openssl("x509", "-in", expired.certificate, "-signkey", expired.key, "-days", "-1",
+                      "-out", expired.certificate)
+
+    @classmethod
+    def _make(cls, directory, name, names):
+        certificate, key = str(directory / f"{name}.pem"), str(directory / f"{name}.key")
+        cls._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                     "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
+                     "-subj", "/CN=test", "-addext", f"subjectAltName={names}")
+        return SimpleNamespace(certificate=certificate, key=key)
 
     @staticmethod
-    def _make(directory, name, names, days):
-        certificate, key = directory / f"{name}.pem", directory / f"{name}.key"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-keyout", key, "-out", certificate, "-days", days, "-subj", "/CN=test",
-             "-addext", f"subjectAltName={names}"],
-            check=True, capture_output=True, timeout=SECONDS)
-        return SimpleNamespace(certificate=str(certificate), key=str(key))
+    def _openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=SECONDS)
 
 
 class RawServer:
