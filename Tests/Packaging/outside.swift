@@ -1,0 +1,3 @@
+import ResponsesWS
+
+print("ECHO: from outside")
