@@ -47,9 +47,14 @@ let package = Package(
     .executableTarget(
       name: "agent-swift", dependencies: ["ResponsesWS"], path: "Examples/agent-swift"),
 
+    // Says what the scanner reads, for run.py beside it to compare; no product.
+    .executableTarget(
+      name: "scanner-dump", dependencies: ["RWSProtocol"], path: "Tests/ScannerAgreement",
+      exclude: ["run.py"]),
+
     .testTarget(name: "RWSJSONTests", dependencies: ["RWSJSON"]),
     .testTarget(name: "RWSWebSocketTests", dependencies: ["RWSWebSocket"]),
-    .testTarget(name: "RWSProtocolTests", dependencies: ["RWSProtocol"]),
+    .testTarget(name: "RWSProtocolTests", dependencies: ["RWSProtocol", "RWSJSON"]),
     .testTarget(
       name: "RWSNetworkTests", dependencies: ["RWSNetwork", "RWSWebSocket", "COpenSSL", "CLinux"]),
     .testTarget(name: "ResponsesWSTests", dependencies: ["ResponsesWS", "ResponsesServer"]),

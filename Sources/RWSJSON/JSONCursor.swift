@@ -7,66 +7,78 @@
 ///     var cursor = JSONCursor(text)
 ///     try cursor.enterObject()
 ///     while let key = try cursor.nextKey() {
-///       if key.equals("id", in: text) { … }   // the cursor is at the value now:
-///       try cursor.skipValue()                // it must be stepped over
+///       let value = try cursor.takeValue()
+///       if key.equals("id", in: cursor.text) { … }
 ///     }
 ///     try cursor.finish()
+///
+/// What is inlined is the way of a short event. Its turnings (containers, escapes, errors) are
+/// functions that take the cursor by value and return an offset, so that it stays in registers.
+@usableFromInline
 package struct JSONCursor {
   /// Containers within containers; deeper texts are refused.
   package static let depthLimit = NestingStack.capacity
 
-  package let text: UnsafeRawBufferPointer
-  package private(set) var offset: Int
+  @usableFromInline package let text: JSONText
+  @usableFromInline var position: Int
   /// A container was entered and nothing of it has been read.
-  private var isAtStart = false
+  @usableFromInline var isAtStart = false
 
-  /// `offset` must not be negative; one beyond the end acts as the end.
+  /// Begins at `offset`, or at the end if the text is shorter.
+  @inlinable @inline(__always)
   package init(_ text: UnsafeRawBufferPointer, at offset: Int = 0) {
-    self.text = text
-    self.offset = offset
+    self.text = JSONText(text)
+    position = min(max(offset, 0), text.count)
   }
+
+  @inlinable @inline(__always)
+  package var offset: Int { position }
 
   // MARK: Containers
 
   /// Steps over `{`, and white space before it.
+  @inlinable @inline(__always)
   package mutating func enterObject() throws(JSONError) {
-    try enter(ASCII.openBrace)
+    try enter(UInt8(ascii: "{"))
   }
 
   /// Steps over `[`, and white space before it.
+  @inlinable @inline(__always)
   package mutating func enterArray() throws(JSONError) {
-    try enter(ASCII.openBracket)
+    try enter(UInt8(ascii: "["))
   }
 
-  private mutating func enter(_ bracket: UInt8) throws(JSONError) {
+  @inlinable @inline(__always)
+  mutating func enter(_ bracket: UInt8) throws(JSONError) {
     guard try peek() == bracket else { throw unexpected }
-    offset &+= 1
+    position &+= 1
     isAtStart = true
   }
 
-  /// The next member's key, the cursor then being at its value; nil at the end of the object, which
-  /// is stepped over.
-  @inline(__always)
+  /// The next member's key, the cursor then being before its value, which must be taken; nil at the
+  /// end of the object, which is stepped over.
+  @inlinable @inline(__always)
   package mutating func nextKey() throws(JSONError) -> JSONStringSpan? {
-    guard try stepsToNext(closing: ASCII.closeBrace) else { return nil }
-    let key = try scanString()
-    guard try peek() == ASCII.colon else { throw unexpected }
-    offset &+= 1
-    _ = try peek()
+    guard try stepToNext(closing: UInt8(ascii: "}")) else { return nil }
+    guard try peek() == UInt8(ascii: "\"") else { throw unexpected }
+    let key = try takeString()
+    guard try peek() == UInt8(ascii: ":") else { throw unexpected }
+    position &+= 1
     return key
   }
 
-  /// Whether there is a next element, the cursor then being at it; false at the end of the array,
+  /// Whether there is a next element, the cursor then being before it; false at the end of the array,
   /// which is stepped over.
+  @inlinable @inline(__always)
   package mutating func nextElement() throws(JSONError) -> Bool {
-    try stepsToNext(closing: ASCII.closeBracket)
+    try stepToNext(closing: UInt8(ascii: "]"))
   }
 
-  @inline(__always)
-  private mutating func stepsToNext(closing: UInt8) throws(JSONError) -> Bool {
+  @inlinable @inline(__always)
+  mutating func stepToNext(closing: UInt8) throws(JSONError) -> Bool {
     let byte = try peek()
     if byte == closing {
-      offset &+= 1
+      position &+= 1
       isAtStart = false
       return false
     }
@@ -74,178 +86,81 @@ package struct JSONCursor {
       isAtStart = false
       return true
     }
-    guard byte == ASCII.comma else { throw unexpected }
-    offset &+= 1
-    _ = try peek()
+    guard byte == UInt8(ascii: ",") else { throw unexpected }
+    position &+= 1
     return true
   }
 
   // MARK: Values
 
-  /// Kind of the value at the cursor, after white space. Not validated beyond its first byte.
+  /// Kind of the next value, to which white space is stepped over. Judged by its first byte alone.
+  @inlinable @inline(__always)
   package mutating func peekKind() throws(JSONError) -> JSONKind {
     switch try peek() {
-    case ASCII.openBrace: return .object
-    case ASCII.openBracket: return .array
-    case ASCII.quote: return .string
+    case UInt8(ascii: "\""): return .string
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .number
+    case UInt8(ascii: "{"): return .object
+    case UInt8(ascii: "["): return .array
     case UInt8(ascii: "t"), UInt8(ascii: "f"): return .bool
     case UInt8(ascii: "n"): return .null
-    case ASCII.minus, ASCII.zero...ASCII.nine: return .number
     default: throw unexpected
     }
   }
 
-  /// Steps over one value and everything in it, after white space.
+  /// Steps over one value and everything in it, and over white space before it.
   /// - Parameter depth: Containers around the value that count towards the limit.
-  package mutating func skipValue(depth: Int = 0) throws(JSONError) {
-    switch try peekKind() {
-    case .object, .array: try skipContainer(depth: depth)
-    case .string: _ = try scanString()
-    case .number: try skipNumber()
-    case .bool: try skipLiteral(text[offset] == UInt8(ascii: "t") ? "true" : "false")
-    case .null: try skipLiteral("null")
+  @inlinable @inline(__always)
+  package mutating func takeValue(depth: Int = 0) throws(JSONError) -> JSONSpan {
+    let kind = try peekKind()
+    let start = position
+    if kind == .string {
+      let hasEscapes = try takeString().hasEscapes
+      return JSONSpan(kind: kind, hasEscapes: hasEscapes, start: start, end: position)
+    }
+    position = kind == .number ? try endOfNumber() : try endOfOther(kind, depth: depth)
+    return JSONSpan(kind: kind, start: start, end: position)
+  }
+
+  @usableFromInline
+  func endOfOther(_ kind: JSONKind, depth: Int) throws(JSONError) -> Int {
+    switch kind {
+    case .object, .array: try endOfContainer(depth: depth)
+    case .bool: try endOfLiteral(text[position] == UInt8(ascii: "t") ? "true" : "false")
+    case .null: try endOfLiteral("null")
+    // Taken by the caller.
+    case .string, .number: position
     }
   }
 
-  private mutating func skipContainer(depth: Int) throws(JSONError) {
+  private func endOfContainer(depth: Int) throws(JSONError) -> Int {
+    var cursor = self
     var nesting = NestingStack()
     while true {
-      // A value begins here.
-      switch try peekKind() {
-      case .object:
-        try push(isObject: true, on: &nesting, depth: depth)
-        try enterObject()
-      case .array:
-        try push(isObject: false, on: &nesting, depth: depth)
-        try enterArray()
-      case .string, .number, .bool, .null:
-        try skipValue()
-      }
-      // It was entered or stepped over: on to the next value, out of all containers that end here.
-      while nesting.isInObject ? try nextKey() == nil : try !nextElement() {
-        nesting.pop()
-        if nesting.depth == 0 { return }
-      }
-    }
-  }
-
-  private func push(
-    isObject: Bool, on nesting: inout NestingStack, depth: Int
-  ) throws(JSONError) {
-    guard depth &+ nesting.depth < Self.depthLimit, nesting.push(isObject: isObject) else {
-      throw JSONError(.tooDeep, at: offset)
-    }
-  }
-
-  private mutating func skipLiteral(_ literal: StaticString) throws(JSONError) {
-    let start = offset
-    for index in 0..<literal.utf8CodeUnitCount {
-      guard start &+ index < text.count else { throw JSONError(.unexpectedEnd, at: text.count) }
-      guard text[start &+ index] == literal.utf8Start[index] else {
-        throw JSONError(.unexpectedByte, at: start &+ index)
-      }
-    }
-    offset = start &+ literal.utf8CodeUnitCount
-  }
-
-  /// Steps over a number and nothing around it.
-  private mutating func skipNumber() throws(JSONError) {
-    if text[offset] == ASCII.minus { offset &+= 1 }
-    if offset < text.count, text[offset] == ASCII.zero {
-      offset &+= 1
-      if isAtDigit { throw JSONError(.invalidNumber, at: offset) }
-    } else {
-      try skipDigits()
-    }
-    if offset < text.count, text[offset] == ASCII.point {
-      offset &+= 1
-      try skipDigits()
-    }
-    if offset < text.count, text[offset] | 0x20 == UInt8(ascii: "e") {
-      offset &+= 1
-      if offset < text.count, text[offset] == ASCII.plus || text[offset] == ASCII.minus {
-        offset &+= 1
-      }
-      try skipDigits()
-    }
-  }
-
-  /// One digit or more.
-  private mutating func skipDigits() throws(JSONError) {
-    guard isAtDigit else {
-      throw JSONError(offset < text.count ? .invalidNumber : .unexpectedEnd, at: offset)
-    }
-    repeat { offset &+= 1 } while isAtDigit
-  }
-
-  private var isAtDigit: Bool {
-    offset < text.count && text[offset] &- ASCII.zero <= 9
-  }
-
-  // MARK: Strings
-
-  /// Steps over the string at the cursor. Says where its content is and whether it has escapes.
-  package mutating func scanString() throws(JSONError) -> JSONStringSpan {
-    guard offset < text.count, text[offset] == ASCII.quote else { throw unexpected }
-    let start = offset &+ 1
-    var index = start
-    var hasEscapes = false
-    while true {
-      index = text.endOfPlainRun(from: index)
-      guard index < text.count else { throw JSONError(.unexpectedEnd, at: text.count) }
-      let byte = text[index]
-      if byte == ASCII.quote {
-        offset = index &+ 1
-        return JSONStringSpan(start: start, end: index, hasEscapes: hasEscapes)
-      }
-      if byte == ASCII.backslash {
-        hasEscapes = true
-        guard let escape = JSONEscape(in: text, at: index) else {
-          throw JSONError(.invalidEscape, at: index)
-        }
-        index &+= escape.length
-      } else if byte < 0x20 {
-        throw JSONError(.controlCharacter, at: index)
+      let kind = try cursor.peekKind()
+      if kind == .object || kind == .array {
+        guard depth &+ nesting.depth < Self.depthLimit, nesting.push(isObject: kind == .object)
+        else { throw JSONError(.tooDeep, at: cursor.position) }
+        cursor.position &+= 1
+        cursor.isAtStart = true
       } else {
-        let length = text.lengthOfUTF8Sequence(at: index)
-        guard length > 0 else { throw JSONError(.invalidUTF8, at: index) }
-        index &+= length
+        _ = try cursor.takeValue()
+      }
+      // A container was entered or a value stepped over: on to the next value, out of all containers
+      // that end here.
+      while nesting.isInObject ? try cursor.nextKey() == nil : try !cursor.nextElement() {
+        nesting.pop()
+        if nesting.depth == 0 { return cursor.position }
       }
     }
   }
 
-  // MARK: Between the values
-
-  /// Requires that only white space is left.
-  package mutating func finish() throws(JSONError) {
-    skipWhiteSpace()
-    if offset < text.count { throw JSONError(.trailingBytes, at: offset) }
-  }
-
-  /// The next byte that is not white space; the cursor stays before it.
-  @inline(__always)
-  private mutating func peek() throws(JSONError) -> UInt8 {
-    if offset < text.count, text[offset] > ASCII.space { return text[offset] }
-    skipWhiteSpace()
-    guard offset < text.count else { throw JSONError(.unexpectedEnd, at: text.count) }
-    return text[offset]
-  }
-
-  private mutating func skipWhiteSpace() {
-    while offset < text.count {
-      switch text[offset] {
-      case ASCII.space, ASCII.lineFeed, ASCII.carriageReturn, ASCII.tab: offset &+= 1
-      default: return
+  private func endOfLiteral(_ literal: StaticString) throws(JSONError) -> Int {
+    for index in 0..<literal.utf8CodeUnitCount {
+      guard position &+ index < text.count else { throw JSONError(.unexpectedEnd, at: text.count) }
+      guard text[position &+ index] == literal.utf8Start[index] else {
+        throw JSONError(.unexpectedByte, at: position &+ index)
       }
     }
+    return position &+ literal.utf8CodeUnitCount
   }
-
-  private var unexpected: JSONError {
-    offset < text.count
-      ? JSONError(.unexpectedByte, at: offset) : JSONError(.unexpectedEnd, at: text.count)
-  }
-}
-
-package enum JSONKind: UInt8, Sendable {
-  case object, array, string, number, bool, null
 }

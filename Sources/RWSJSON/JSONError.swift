@@ -1,5 +1,7 @@
 /// Why a text is not JSON (RFC 8259), and where.
+@usableFromInline
 package struct JSONError: Error, Equatable, Sendable {
+  @usableFromInline
   package enum Kind: UInt8, Sendable {
     /// The text ends inside a value.
     case unexpectedEnd
@@ -18,10 +20,11 @@ package struct JSONError: Error, Equatable, Sendable {
     case trailingBytes
   }
 
-  package let kind: Kind
+  @usableFromInline package let kind: Kind
   /// Byte offset into the text.
-  package let offset: Int
+  @usableFromInline package let offset: Int
 
+  @inlinable @inline(__always)
   package init(_ kind: Kind, at offset: Int) {
     self.kind = kind
     self.offset = offset
@@ -29,7 +32,7 @@ package struct JSONError: Error, Equatable, Sendable {
 }
 
 extension JSONError: CustomStringConvertible {
-  package var description: String {
+  @usableFromInline package var description: String {
     let what =
       switch kind {
       case .unexpectedEnd: "the JSON text ends inside a value"

@@ -6,7 +6,7 @@ struct JSONEscape {
   let length: Int
 
   /// Nil if no valid escape begins at `index`.
-  init?(in text: UnsafeRawBufferPointer, at index: Int) {
+  init?(in text: JSONText, at index: Int) {
     guard index &+ 1 < text.count, text[index] == ASCII.backslash else { return nil }
     length = text[index &+ 1] == UInt8(ascii: "u") ? 6 : 2
     switch text[index &+ 1] {

@@ -13,16 +13,17 @@ package enum JSONString {
     loneSurrogates: LoneSurrogates = .kept
   ) -> Int {
     guard destination.count >= content.count else { return 0 }
+    let text = JSONText(content)
     var read = 0
     var written = 0
     while read < content.count {
-      let escapeStart = content.firstBackslash(from: read)
+      let escapeStart = text.firstBackslash(from: read)
       let run = UnsafeRawBufferPointer(rebasing: content[read..<escapeStart])
       UnsafeMutableRawBufferPointer(rebasing: destination[written...]).copyMemory(from: run)
       written &+= run.count
       read = escapeStart
       guard read < content.count else { break }
-      guard let escape = JSONEscape(in: content, at: read) else {
+      guard let escape = JSONEscape(in: text, at: read) else {
         destination[written] = content[read]
         written &+= 1
         read &+= 1
@@ -30,7 +31,7 @@ package enum JSONString {
       }
       read &+= escape.length
       var scalar = UInt32(escape.unit)
-      if escape.isHighSurrogate, let low = JSONEscape(in: content, at: read), low.isLowSurrogate {
+      if escape.isHighSurrogate, let low = JSONEscape(in: text, at: read), low.isLowSurrogate {
         read &+= low.length
         scalar = 0x10000 &+ (scalar & 0x3FF) << 10 | UInt32(low.unit & 0x3FF)
       } else if escape.isHighSurrogate || escape.isLowSurrogate, loneSurrogates == .replaced {

@@ -12,15 +12,12 @@ package struct JSONValue: Sendable {
 
   /// Checks the whole text strictly (RFC 8259, UTF-8, one value and nothing after it).
   package init(parsing text: [UInt8]) throws(JSONError) {
-    let (kind, range) = try text.withJSONCursor { cursor throws(JSONError) in
-      let kind = try cursor.peekKind()
-      let start = cursor.offset
-      try cursor.skipValue()
-      let end = cursor.offset
+    let span = try text.withJSONCursor { cursor throws(JSONError) in
+      let span = try cursor.takeValue()
       try cursor.finish()
-      return (kind, start..<end)
+      return span
     }
-    self.init(storage: text, range: range, kind: kind)
+    self.init(storage: text, span: span)
   }
 
   package init(parsing text: String) throws(JSONError) {
@@ -31,10 +28,10 @@ package struct JSONValue: Sendable {
     try self.init(parsing: [UInt8](text))
   }
 
-  private init(storage: [UInt8], range: Range<Int>, kind: JSONKind) {
+  private init(storage: [UInt8], span: JSONSpan) {
     self.storage = storage
-    self.range = range
-    self.kind = kind
+    range = span.start..<span.end
+    kind = span.kind
   }
 
   /// The value as it was written, without the white space around it.
@@ -98,9 +95,12 @@ extension JSONValue {
     return collect { cursor, append throws(JSONError) in
       try cursor.enterObject()
       while let key = try cursor.nextKey() {
-        let name = JSONValue(
-          storage: storage, range: (key.start - 1)..<(key.end + 1), kind: .string)
-        append(Member(name: name, value: try take(&cursor)))
+        let name = JSONSpan(kind: .string, start: key.start - 1, end: key.end + 1)
+        let value = try cursor.takeValue()
+        append(
+          Member(
+            name: JSONValue(storage: storage, span: name),
+            value: JSONValue(storage: storage, span: value)))
       }
     }
   }
@@ -109,7 +109,9 @@ extension JSONValue {
     guard kind == .array else { return [] }
     return collect { cursor, append throws(JSONError) in
       try cursor.enterArray()
-      while try cursor.nextElement() { append(try take(&cursor)) }
+      while try cursor.nextElement() {
+        append(JSONValue(storage: storage, span: try cursor.takeValue()))
+      }
     }
   }
 
@@ -121,22 +123,13 @@ extension JSONValue {
       collect { cursor, append throws(JSONError) in
         try cursor.enterObject()
         while let name = try cursor.nextKey() {
+          let value = try cursor.takeValue()
           if name.equals(UnsafeRawBufferPointer(utf8), in: cursor.text) {
-            append(try take(&cursor))
-          } else {
-            try cursor.skipValue()
+            append(JSONValue(storage: storage, span: value))
           }
         }
       }.last
     }
-  }
-
-  /// The value at the cursor, stepped over.
-  private func take(_ cursor: inout JSONCursor) throws(JSONError) -> JSONValue {
-    let kind = try cursor.peekKind()
-    let start = cursor.offset
-    try cursor.skipValue()
-    return JSONValue(storage: storage, range: start..<cursor.offset, kind: kind)
   }
 
   /// The text was checked when it was parsed, so the walk cannot fail; if it did, what was found

@@ -76,7 +76,7 @@ package struct JSONWriter: Sendable {
   package mutating func string(utf8 value: UnsafeRawBufferPointer) {
     separate()
     bytes.append(ASCII.quote)
-    appendEscaped(value)
+    appendEscaped(JSONText(value))
     bytes.append(ASCII.quote)
   }
 
@@ -181,17 +181,16 @@ package struct JSONWriter: Sendable {
     needsComma = true
   }
 
-  private mutating func appendEscaped(_ text: UnsafeRawBufferPointer) {
+  private mutating func appendEscaped(_ text: JSONText) {
     var index = 0
     while index < text.count {
       let end = text.endOfPlainRun(from: index)
-      bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: text[index..<end]))
+      bytes.append(contentsOf: text.slice(index, end).bytes)
       index = end
       guard index < text.count else { return }
       let length = text.lengthOfUTF8Sequence(at: index)
       if length > 0 {
-        bytes.append(
-          contentsOf: UnsafeRawBufferPointer(rebasing: text[index..<(index &+ length)]))
+        bytes.append(contentsOf: text.slice(index, index &+ length).bytes)
         index &+= length
       } else if text[index] < 0x80 {
         appendEscape(of: text[index])

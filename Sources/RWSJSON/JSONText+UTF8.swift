@@ -1,4 +1,4 @@
-extension UnsafeRawBufferPointer {
+extension JSONText {
   /// Length (2 to 4) of the well-formed UTF-8 sequence beyond ASCII that begins at `index`
   /// (RFC 3629 §4); 0 if the bytes there are none.
   func lengthOfUTF8Sequence(at index: Int) -> Int {

@@ -1,0 +1,46 @@
+import RWSJSON
+
+/// What the library reads of a `response` object. Servers send sparse ones: anything may be absent.
+package struct ResponseFields: Equatable, Sendable {
+  /// As bytes, to be sent back unchanged.
+  package private(set) var id: [UInt8]?
+  package private(set) var status: String?
+  package private(set) var model: String?
+  package private(set) var errorCode: String?
+  package private(set) var errorMessage: String?
+  /// `incomplete_details.reason`
+  package private(set) var incompleteReason: String?
+  package private(set) var usage: Usage?
+
+  package init(_ response: UnsafeRawBufferPointer) {
+    readMembers(of: response) { key, cursor throws(JSONError) in
+      switch key {
+      case "id": id = try cursor.takeBytes()
+      case "status": status = try cursor.takeText()
+      case "model": model = try cursor.takeText()
+      case "error": readError(try cursor.takeObject())
+      case "incomplete_details": readDetails(try cursor.takeObject())
+      case "usage": usage = Usage(try cursor.takeObject())
+      default: _ = try cursor.takeMember()
+      }
+    }
+  }
+
+  // Each of these clears first: a later duplicate replaces the whole object.
+
+  private mutating func readError(_ error: UnsafeRawBufferPointer) {
+    let fields = APIErrorFields(error: error)
+    errorCode = fields.code
+    errorMessage = fields.message
+  }
+
+  private mutating func readDetails(_ details: UnsafeRawBufferPointer) {
+    incompleteReason = nil
+    readMembers(of: details) { key, cursor throws(JSONError) in
+      switch key {
+      case "reason": incompleteReason = try cursor.takeText()
+      default: _ = try cursor.takeMember()
+      }
+    }
+  }
+}
