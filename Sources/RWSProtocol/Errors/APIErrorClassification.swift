@@ -1,0 +1,50 @@
+/// The one table from what the API says to what it means (protocol.md, Errors).
+extension ResponsesError {
+  /// From an `error` event, a failed response, or the body of a refused upgrade.
+  /// - Parameter fallback: the status where the table knows neither code nor HTTP status.
+  package init(_ fields: APIErrorFields, fallback: Status, body: UnsafeRawBufferPointer) {
+    let status = Self.status(fields, fallback)
+    let text = fields.message.isEmpty ? "The server gave no message." : fields.message
+    self.init(status, text + Self.advice(status, fields))
+    httpStatus = Int32(clamping: fields.status ?? 0)
+    retryAfterMilliseconds = fields.retryAfterMilliseconds
+    code = fields.code
+    type = fields.type
+    param = fields.param
+    requestID = fields.requestID
+    self.body = Array(body.prefix(Self.bodyBytesMax))
+  }
+
+  private static func status(_ fields: APIErrorFields, _ fallback: Status) -> Status {
+    switch fields.code {
+    case "previous_response_not_found": return .previousResponseNotFound
+    case "websocket_connection_limit_reached": return .connectionLimit
+    case "context_length_exceeded": return .contextLength
+    case "server_is_overloaded", "server_error", "slow_down": return .overloaded
+    case "rate_limit_exceeded", "insufficient_quota", "usage_limit_reached": return .rateLimited
+    case "invalid_api_key": return .unauthorized
+    default: break
+    }
+    // Some servers name the field, or only write the sentence (user-pain 23).
+    if fields.param == "previous_response_id", fields.code.isEmpty || fields.status == 404 {
+      return .previousResponseNotFound
+    }
+    switch fields.status ?? 0 {
+    case 401, 403: return .unauthorized
+    case 429: return .rateLimited
+    case 500...599 where fields.status != 501: return .overloaded
+    default: return fields.type == "server_error" ? .overloaded : fallback
+    }
+  }
+
+  private static func advice(_ status: Status, _ fields: APIErrorFields) -> String {
+    switch status {
+    case .unauthorized: " Check the API key, organisation and project."
+    case .contextLength: " Compact the session or start a new one."
+    case .rateLimited where fields.code == "insufficient_quota": " Check plan and billing."
+    case .rateLimited: " Wait before the next request."
+    case .overloaded: " Try again in a moment."
+    default: ""
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import RWSJSON
+
+/// Events of one turn in one piece of memory: the only copy on their way from the socket to the
+/// caller. Filled by the machine, published once, read-only from then on; that rule is why it is
+/// `@unchecked Sendable`. An `Event` keeps its whole batch (at most one read burst) in memory.
+package final class EventBatch: @unchecked Sendable {
+  /// Where one event lies; `fields` are offsets from `start`.
+  package struct Record {
+    package let start: Int
+    package let count: Int
+    package let fields: ScannedEvent
+    /// The decoded delta, as an offset from the start of the batch.
+    package let deltaStart: Int
+    package let deltaCount: Int
+  }
+
+  package private(set) var records: [Record] = []
+  /// Length of all events' JSON.
+  package private(set) var jsonBytes = 0
+  private var memory: UnsafeMutableRawPointer
+  private var capacity: Int
+  private var used = 0
+
+  package init(capacity: Int) {
+    self.capacity = max(capacity, 256)
+    memory = .allocate(byteCount: self.capacity, alignment: 8)
+  }
+
+  deinit { memory.deallocate() }
+
+  /// Copies `text`, whose scan gave `fields`.
+  package func append(_ text: UnsafeRawBufferPointer, _ fields: ScannedEvent) {
+    // An escape never decodes to more bytes than it is written with.
+    reserve(text.count + (fields.deltaHasEscapes ? fields.delta.count : 0))
+    let start = used
+    (memory + start).copyMemory(from: text)
+    used += text.count
+    jsonBytes += text.count
+    var deltaStart = start + fields.delta.start
+    var deltaCount = fields.delta.count
+    if fields.deltaHasEscapes {
+      let source = UnsafeRawBufferPointer(start: memory + deltaStart, count: deltaCount)
+      let free = UnsafeMutableRawBufferPointer(start: memory + used, count: capacity - used)
+      deltaStart = used
+      deltaCount = JSONString.decode(source, into: free)
+      used += deltaCount
+    }
+    records.append(
+      Record(
+        start: start, count: text.count, fields: fields, deltaStart: deltaStart,
+        deltaCount: deltaCount))
+  }
+
+  private func reserve(_ count: Int) {
+    guard capacity - used < count else { return }
+    let larger = max(capacity * 2, used + count)
+    let moved = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 8)
+    moved.copyMemory(from: memory, byteCount: used)
+    memory.deallocate()
+    memory = moved
+    capacity = larger
+  }
+
+  package func json(_ record: Record) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: memory + record.start, count: record.count)
+  }
+
+  package func delta(_ record: Record) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: memory + record.deltaStart, count: record.deltaCount)
+  }
+
+  /// Bytes of a span of the record's event.
+  package func bytes(_ span: Span, of record: Record) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: memory + record.start + span.start, count: span.count)
+  }
+}

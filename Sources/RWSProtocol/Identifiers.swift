@@ -1,0 +1,33 @@
+/// Names that the shell gives; unique within a client.
+package struct TurnID: Hashable, Sendable {
+  package let value: UInt64
+  package init(_ value: UInt64) { self.value = value }
+}
+
+/// A connection attempt and what becomes of it. Counts up, so it is also the *generation* that
+/// anchors are bound to: a response cached on connection 3 is not on connection 4.
+package struct ConnectionID: Hashable, Sendable {
+  package let value: UInt64
+  package init(_ value: UInt64) { self.value = value }
+}
+
+/// A point on the monotonic clock of whoever drives the machine.
+package struct Instant: Comparable, Hashable, Sendable {
+  package let nanoseconds: Int64
+  package init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
+  /// Saturates: a limit beyond the clock's end is no limit.
+  package func advanced(byNanoseconds delta: Int64) -> Instant {
+    let (sum, overflow) = nanoseconds.addingReportingOverflow(delta)
+    return Instant(nanoseconds: overflow ? .max : sum)
+  }
+
+  package func nanoseconds(since earlier: Instant) -> Int64 {
+    let (difference, overflow) = nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
+    return overflow ? .max : difference
+  }
+
+  package static func < (left: Instant, right: Instant) -> Bool {
+    left.nanoseconds < right.nanoseconds
+  }
+}

@@ -1,0 +1,50 @@
+import RWSJSON
+
+/// The new items of one turn, checked on the caller's thread.
+package struct TurnInput: Sendable, Equatable {
+  package private(set) var items = ItemList()
+  /// `call_id`s that the items answer.
+  package private(set) var answeredCalls: Set<String> = []
+
+  package init() {}
+
+  /// - Parameter json: A JSON string (one user message) or an array of input items; empty: none.
+  package init(json: [UInt8]) throws(ResponsesError) {
+    guard !json.isEmpty else { return }
+    let value = try parseJSON(json, "input")
+    switch value.kind {
+    case .string:
+      items.append(Self.userMessage(content: value.bytes))
+    case .array:
+      for item in value.elements {
+        guard item.kind == .object else {
+          throw ResponsesError(.invalidJSON, "Each input item must be a JSON object.")
+        }
+        items.append(item.bytes)
+        if let type = item["type"]?.string, type.hasSuffix("_output"),
+          let call = item["call_id"]?.string
+        {
+          answeredCalls.insert(call)
+        }
+      }
+    case .object, .number, .bool, .null:
+      throw ResponsesError(
+        .invalidJSON, "The input must be a JSON string or an array of input items.")
+    }
+  }
+
+  private static func userMessage(content: ArraySlice<UInt8>) -> [UInt8] {
+    var item = Array(#"{"type":"message","role":"user","content":"#.utf8)
+    item.append(contentsOf: content)
+    item.append(UInt8(ascii: "}"))
+    return item
+  }
+}
+
+package func parseJSON(_ bytes: [UInt8], _ what: String) throws(ResponsesError) -> JSONValue {
+  do {
+    return try JSONValue(parsing: bytes)
+  } catch {
+    throw ResponsesError(.invalidJSON, "The \(what) is not valid JSON: \(error).")
+  }
+}

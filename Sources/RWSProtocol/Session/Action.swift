@@ -1,0 +1,14 @@
+/// What the machine wants done; the shell carries it out in order.
+package enum Action {
+  /// Open a connection; answered by `opened` or `closed`.
+  case connect(ConnectionID)
+  /// Send one text message; answered by `flushed` once the kernel has all of it.
+  case send(ConnectionID, [UInt8], TurnID)
+  /// Begin the closing handshake and forget the connection: no answer is expected.
+  case close(ConnectionID)
+  case deliver(TurnID, EventBatch, TurnStats)
+  /// The last word on a turn.
+  case end(TurnID, TurnEnd)
+  /// The answer to `connect`: nil when connected.
+  case connectEnded(ResponsesError?)
+}

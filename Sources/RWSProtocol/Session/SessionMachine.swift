@@ -1,0 +1,530 @@
+import RWSJSON
+
+/// One session: its queue of turns, its chain and its connection. Pure: time is an argument, what is
+/// to be done comes out as actions. Not thread-safe; driven by one loop.
+///
+/// The joint rules of turn, chain and connection:
+///
+///   | happening                      | turn                         | anchor                    | connection |
+///   |--------------------------------|------------------------------|---------------------------|------------|
+///   | completed, incomplete          | ends well                    | moves, with the history   | stays      |
+///   | incomplete, a call unfinished  | ends well                    | dropped                   | stays      |
+///   | failed, error                  | ends with the error          | dropped unless stored     | stays      |
+///   | not found / connection limit,  | sent again, in full, once    | dropped                   | stays / new|
+///   |   before the response started  |                              |                           |            |
+///   | cancel or time limit           | ends; later events dropped   | dropped unless stored     | drains     |
+///   | connection ends, request not   | sent again, once             | dropped unless stored     | new        |
+///   |   wholly sent                  |                              |                           |            |
+///   | connection ends otherwise      | ends with the error          | dropped unless stored     | none       |
+///
+/// *Drains*: the API has no cancel, so the response of a cancelled turn runs on; until its terminal
+/// event nothing else may use that connection, lest a late event answer the next request.
+package final class SessionMachine {
+  private enum Link {
+    case none
+    case connecting(ConnectionID)
+    case open(ConnectionID)
+    case draining(ConnectionID)
+  }
+
+  package let settings: Settings
+  private var history = History()
+  private var anchor: Anchor?
+  private var link = Link.none
+  private var queue: [ActiveTurn] = []
+  private var active: ActiveTurn?
+  private var isConnectWanted = false
+  private var isPaused = false
+  private var isClosed = false
+  private var nextConnection: UInt64 = 1
+  private var actions: [Action] = []
+
+  /// Turns that may wait behind the running one.
+  package static let queueMax = 256
+
+  package init(settings: Settings) {
+    self.settings = settings
+  }
+
+  package var responseID: String? { anchor?.responseID }
+  package var turnCount: Int { queue.count + (active == nil ? 0 : 1) }
+
+  package func takeActions() -> [Action] {
+    guard !actions.isEmpty else { return [] }
+    defer { actions = [] }
+    return actions
+  }
+
+  /// The body that HTTP would need for this next turn.
+  package func fullBody(input: TurnInput) -> [UInt8] {
+    RequestBody.http(
+      settings: settings.includingEncryptedReasoning(), items: [history.items, input.items])
+  }
+
+  // MARK: Commands
+
+  package func start(_ request: TurnRequest, now: Instant) {
+    let turn = ActiveTurn(request, start: now)
+    guard !isClosed else {
+      return end(turn, .failed, ResponsesError(.closed, "The session is closed."), now)
+    }
+    guard queue.count < Self.queueMax else {
+      return end(
+        turn, .failed,
+        ResponsesError(.limit, "\(Self.queueMax) turns of this session are waiting already."), now)
+    }
+    queue.append(turn)
+    pump(now)
+  }
+
+  package func cancel(_ id: TurnID, now: Instant) {
+    cancel(id, ResponsesError(.cancelled, "The turn was cancelled."), now)
+  }
+
+  /// Connects ahead. Answered by `connectEnded`, at once if connected.
+  package func connect(now: Instant) {
+    guard !isClosed else {
+      actions.append(.connectEnded(ResponsesError(.closed, "The session is closed.")))
+      return
+    }
+    switch link {
+    case .open, .draining: actions.append(.connectEnded(nil))
+    case .connecting: isConnectWanted = true
+    case .none:
+      isConnectWanted = true
+      beginConnecting()
+    }
+  }
+
+  /// The caller's queue is full (true) or has room again (false).
+  package func setPaused(_ paused: Bool, now: Instant) {
+    isPaused = paused
+    if !paused, case .streaming = active?.phase { active?.phase = .streaming(last: now) }
+  }
+
+  package func close(now: Instant) {
+    guard !isClosed else { return }
+    isClosed = true
+    let error = ResponsesError(.cancelled, "The session was closed while the turn ran.")
+    let waiting = queue
+    queue = []
+    endActive(.cancelled, error, now)
+    for turn in waiting { end(turn, .cancelled, error, now) }
+    dropLink()
+    if isConnectWanted {
+      isConnectWanted = false
+      actions.append(.connectEnded(ResponsesError(.closed, "The session was closed.")))
+    }
+  }
+
+  // MARK: Happenings
+
+  package func opened(_ connection: ConnectionID, now: Instant) {
+    guard case .connecting(connection) = link else { return }
+    link = .open(connection)
+    if isConnectWanted {
+      isConnectWanted = false
+      actions.append(.connectEnded(nil))
+    }
+    pump(now)
+  }
+
+  /// - Parameter error: why; its `execution` is filled in here.
+  package func closed(_ connection: ConnectionID, _ error: ResponsesError, now: Instant) {
+    switch link {
+    case .connecting(connection):
+      link = .none
+      if isConnectWanted {
+        isConnectWanted = false
+        actions.append(.connectEnded(error))
+      }
+      endActive(.failed, error.with(.notSent), now)
+    case .open(connection):
+      link = .none
+      dropAnchorUnlessStored()
+      lost(error, now)
+    case .draining(connection):
+      link = .none
+    case .none, .connecting, .open, .draining:
+      return
+    }
+    pump(now)
+  }
+
+  package func flushed(_ turn: TurnID, now: Instant) {
+    guard active?.request.id == turn, case .sending = active?.phase else { return }
+    active?.phase = .waiting(since: now)
+    active?.stats.sent = active?.elapsed(now)
+  }
+
+  package func receive(_ connection: ConnectionID, text: UnsafeRawBufferPointer, now: Instant) {
+    let fields: ScannedEvent
+    do {
+      fields = try EventScanner.scan(text)
+    } catch {
+      return received(invalid: text, "\(error)", connection, now)
+    }
+    switch link {
+    case .open(connection):
+      guard active != nil else { return idle(fields, text, now) }
+      received(fields, text, now)
+    case .draining(connection):
+      guard fields.kind.isTerminal else { return }
+      link = .open(connection)
+      pump(now)
+    case .none, .connecting, .open, .draining:
+      return
+    }
+  }
+
+  /// All messages of one read burst were received: what has gathered goes to the caller.
+  package func finishedRead(now: Instant) {
+    flush()
+  }
+
+  package func timeout(now: Instant) {
+    var expired: [(TurnID, Status)] = []
+    for turn in queue {
+      if let (due, status) = turn.deadline(isPaused: isPaused), due <= now {
+        expired.append((turn.request.id, status))
+      }
+    }
+    if let turn = active, let (due, status) = turn.deadline(isPaused: isPaused), due <= now {
+      expired.append((turn.request.id, status))
+    }
+    for (id, status) in expired { cancel(id, Self.expiry(status), now) }
+  }
+
+  package var nextDeadline: Instant? {
+    var next = active?.deadline(isPaused: isPaused)?.0
+    for turn in queue {
+      guard let (due, _) = turn.deadline(isPaused: isPaused) else { continue }
+      next = next.map { min($0, due) } ?? due
+    }
+    return next
+  }
+
+  // MARK: Sending
+
+  /// Moves the head of the queue on as far as the connection allows.
+  private func pump(_ now: Instant) {
+    guard !isClosed else { return }
+    while true {
+      if active == nil {
+        guard !queue.isEmpty else { return }
+        active = queue.removeFirst()
+      }
+      guard let turn = active, case .connecting = turn.phase else { return }
+      let missing = turn.request.settings.hasConversation
+        ? [] : history.unanswered(by: turn.request.input)
+      guard missing.isEmpty else {
+        endActive(.failed, Self.missingOutput(missing), now)
+        continue
+      }
+      switch link {
+      case .open(let connection): return send(on: connection)
+      case .connecting: return
+      case .draining(let connection):
+        actions.append(.close(connection))
+        return beginConnecting()
+      case .none: return beginConnecting()
+      }
+    }
+  }
+
+  private func beginConnecting() {
+    let connection = ConnectionID(nextConnection)
+    nextConnection += 1
+    link = .connecting(connection)
+    actions.append(.connect(connection))
+  }
+
+  private func send(on connection: ConnectionID) {
+    guard var turn = active else { return }
+    let request = turn.request
+    let body: [UInt8]
+    if request.settings.hasConversation {
+      turn.stats.isDelta = true
+      body = RequestBody.create(
+        settings: request.settings, context: .none, items: [request.input.items],
+        isWarmUp: request.isWarmUp)
+    } else if let anchor, anchor.isHeld(on: connection) {
+      turn.stats.isDelta = true
+      body = RequestBody.create(
+        settings: request.settings, context: .previousResponse(anchor.responseID),
+        items: [request.input.items], isWarmUp: request.isWarmUp)
+    } else {
+      turn.stats.isDelta = false
+      body = RequestBody.create(
+        settings: request.settings, context: .none,
+        items: [history.items, request.input.items], isWarmUp: request.isWarmUp)
+    }
+    turn.phase = .sending
+    turn.stats.requestBytes = body.count
+    turn.stats.fullRequestBytes = RequestBody.httpCount(
+      settings: request.settings,
+      joinedItemBytes: history.items.joinedCount(with: request.input.items))
+    active = turn
+    actions.append(.send(connection, body, request.id))
+  }
+
+  // MARK: Receiving
+
+  private func received(_ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant) {
+    if fields.kind.isError, resend(after: fields, text, now) { return }
+    active?.append(text, fields, now)
+    switch fields.kind {
+    case .outputTextDelta, .refusalDelta, .functionCallArgumentsDelta, .customToolCallInputDelta,
+      .reasoningSummaryTextDelta, .reasoningTextDelta, .outputItemAdded, .contentPartAdded,
+      .contentPartDone, .outputTextDone, .refusalDone, .functionCallArgumentsDone,
+      .customToolCallInputDone, .reasoningSummaryPartAdded, .reasoningSummaryPartDone,
+      .reasoningSummaryTextDone, .reasoningTextDone:
+      break
+    case .other, .notice:
+      if fields.kind.isTerminal { finish(fields, text, now) }
+    case .responseCreated, .responseQueued, .responseInProgress:
+      active?.hasStarted = true
+    case .outputItemDone:
+      if let item = fields.item.value(in: text) {
+        active?.finishedItems.append((fields.outputIndex, item))
+      }
+    case .responseCompleted, .responseIncomplete, .responseFailed:
+      finish(fields, text, now)
+    case .error:
+      fail(APIErrorFields(fields, text), .api, text, now)
+    }
+  }
+
+  /// Nothing was generated for a request that was refused before it started: the same turn goes out
+  /// again, in the form that the refusal calls for, and the caller sees a notice instead of an error.
+  private func resend(
+    after fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant
+  ) -> Bool {
+    guard let turn = active, !turn.hasStarted, !turn.hasOutput,
+      !turn.request.settings.hasConversation
+    else { return false }
+    let error = ResponsesError(APIErrorFields(fields, text), fallback: .api, body: text)
+    switch error.status {
+    case .previousResponseNotFound where turn.stats.isDelta:
+      guard !turn.resendReasons.contains(error.code) else { return false }
+      anchor = nil
+    case .connectionLimit:
+      guard !turn.resendReasons.contains(error.code) else { return false }
+      dropLink()
+      dropAnchorUnlessStored()
+    default:
+      return false
+    }
+    rewind(reason: error.code, now)
+    return true
+  }
+
+  private func rewind(reason: String, _ now: Instant) {
+    active?.rewind(reason: reason)
+    active?.appendNotice(type: "rws.resent", reason: reason)
+    flush()
+    pump(now)
+  }
+
+  private func finish(_ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant) {
+    guard let response = fields.response.value(in: text) else {
+      return received(invalid: text, "a terminal event without a response", nil, now)
+    }
+    let status = response["status"]?.string
+    switch fields.kind {
+    case .responseFailed:
+      fail(APIErrorFields(failed: response), .responseFailed, text, now)
+    case .responseIncomplete:
+      commit(response, isComplete: false)
+      endActive(.incomplete, nil, now)
+      pump(now)
+    default:
+      // `response.done` of gateways says how it ended in `status`.
+      if status == "failed" {
+        return fail(APIErrorFields(failed: response), .responseFailed, text, now)
+      }
+      commit(response, isComplete: status != "incomplete")
+      endActive(status == "incomplete" ? .incomplete : .completed, nil, now)
+      pump(now)
+    }
+  }
+
+  private func fail(
+    _ fields: APIErrorFields, _ fallback: Status, _ text: UnsafeRawBufferPointer, _ now: Instant
+  ) {
+    // A failed continuation evicts the response that it referred to (protocol.md, The server's cache).
+    dropAnchorUnlessStored()
+    var error = ResponsesError(fields, fallback: fallback, body: text)
+    if error.status == .connectionLimit { dropLink() }
+    error.execution = active.map { $0.hasStarted || $0.hasOutput ? $0.execution : .rejected }
+      ?? .rejected
+    endActive(.failed, error, now)
+    pump(now)
+  }
+
+  private func received(
+    invalid text: UnsafeRawBufferPointer, _ reason: String, _ connection: ConnectionID?,
+    _ now: Instant
+  ) {
+    var error = ResponsesError(
+      .invalidEvent,
+      "The server sent a message that is no event (\(reason)). The connection was closed; "
+        + "check that the base URL points to a Responses API.")
+    error.body = Array(text.prefix(ResponsesError.bodyBytesMax))
+    dropLink()
+    dropAnchorUnlessStored()
+    if let turn = active { endActive(.failed, error.with(turn.execution), now) }
+    pump(now)
+  }
+
+  /// Without a turn in flight only the connection itself can be meant.
+  private func idle(_ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant) {
+    guard fields.kind.isError else { return }
+    let error = ResponsesError(APIErrorFields(fields, text), fallback: .api, body: text)
+    guard error.status == .connectionLimit else { return }
+    dropLink()
+    dropAnchorUnlessStored()
+  }
+
+  /// The open connection ended under the running turn, if there is one.
+  private func lost(_ error: ResponsesError, _ now: Instant) {
+    guard let turn = active else { return }
+    if case .sending = turn.phase, !turn.resendReasons.contains("not_sent") {
+      active?.rewind(reason: "not_sent")
+      return
+    }
+    if case .connecting = turn.phase { return }
+    endActive(.failed, error.with(turn.execution), now)
+  }
+
+  // MARK: The chain
+
+  /// Id and boundary move together (protocol.md, Full replay 1).
+  private func commit(_ response: JSONValue, isComplete: Bool) {
+    guard let turn = active, case .open(let connection) = link else { return }
+    let id = response["id"]?.string ?? ""
+    var output = turn.finishedItems.sorted { $0.outputIndex < $1.outputIndex }.map(\.item)
+    if output.isEmpty { output = response["output"].map { Array($0.elements) } ?? [] }
+    guard isComplete || !Self.holdsUnfinishedCall(output, response) else {
+      anchor = nil
+      return
+    }
+    history.commit(input: turn.request.input.items, output: output)
+    anchor = id.isEmpty
+      ? nil
+      : Anchor(responseID: id, isStored: turn.request.settings.isStored, connection: connection)
+  }
+
+  private static func holdsUnfinishedCall(_ output: [JSONValue], _ response: JSONValue) -> Bool {
+    let all = output + (response["output"].map { Array($0.elements) } ?? [])
+    return all.contains { item in
+      guard item["type"]?.string?.hasSuffix("_call") == true else { return false }
+      return ["in_progress", "incomplete"].contains(item["status"]?.string ?? "")
+    }
+  }
+
+  private func dropAnchorUnlessStored() {
+    if anchor?.isStored != true { anchor = nil }
+  }
+
+  private func dropLink() {
+    switch link {
+    case .none: break
+    case .connecting(let connection), .open(let connection), .draining(let connection):
+      actions.append(.close(connection))
+    }
+    link = .none
+  }
+
+  // MARK: Ending
+
+  private func cancel(_ id: TurnID, _ error: ResponsesError, _ now: Instant) {
+    if let index = queue.firstIndex(where: { $0.request.id == id }) {
+      return end(queue.remove(at: index), .cancelled, error, now)
+    }
+    guard let turn = active, turn.request.id == id else { return }
+    switch (turn.phase, link) {
+    case (.sending, .open), (.waiting, .open), (.streaming, .open):
+      if case .open(let connection) = link { link = .draining(connection) }
+      dropAnchorUnlessStored()
+    case (.connecting, _), (.sending, _), (.waiting, _), (.streaming, _):
+      break
+    }
+    endActive(.cancelled, error.with(turn.execution), now)
+    pump(now)
+  }
+
+  private func endActive(_ outcome: Outcome, _ error: ResponsesError?, _ now: Instant) {
+    flush()
+    guard let turn = active else { return }
+    active = nil
+    end(turn, outcome, error, now)
+  }
+
+  private func end(
+    _ turn: ActiveTurn, _ outcome: Outcome, _ error: ResponsesError?, _ now: Instant
+  ) {
+    var stats = turn.stats
+    stats.end = turn.elapsed(now)
+    actions.append(.end(turn.request.id, TurnEnd(outcome: outcome, error: error, stats: stats)))
+  }
+
+  private func flush() {
+    guard let turn = active, let batch = turn.batch else { return }
+    active?.batch = nil
+    actions.append(.deliver(turn.request.id, batch, turn.stats))
+  }
+
+  private static func missingOutput(_ calls: [String]) -> ResponsesError {
+    ResponsesError(
+      .missingOutput,
+      "The last response made tool calls that this input does not answer: "
+        + calls.joined(separator: ", ") + ". One turn must carry the outputs of all of them.")
+  }
+
+  private static func expiry(_ status: Status) -> ResponsesError {
+    let what =
+      switch status {
+      case .firstEventTimeout: "No event came within the first-event timeout"
+      case .eventGapTimeout: "No further event came within the event-gap timeout"
+      default: "The turn did not end within its timeout"
+      }
+    return ResponsesError(
+      status, what + "; it was cancelled here, but the server may still work on it.")
+  }
+}
+
+extension ActiveTurn {
+  fileprivate mutating func append(
+    _ text: UnsafeRawBufferPointer, _ fields: ScannedEvent, _ now: Instant
+  ) {
+    phase = .streaming(last: now)
+    if stats.firstEvent == nil { stats.firstEvent = elapsed(now) }
+    if !hasOutput, fields.kind.isOutput {
+      hasOutput = true
+      stats.firstOutput = elapsed(now)
+    }
+    stats.eventCount += 1
+    stats.receivedBytes += text.count
+    let batch = self.batch ?? EventBatch(capacity: text.count + 1024)
+    batch.append(text, fields)
+    self.batch = batch
+  }
+
+  fileprivate mutating func appendNotice(type: String, reason: String) {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.key("type")
+    writer.string(type)
+    writer.key("reason")
+    writer.string(reason)
+    writer.endObject()
+    let batch = self.batch ?? EventBatch(capacity: 1024)
+    writer.bytes.withUnsafeBytes { text in
+      guard var fields = try? EventScanner.scan(text) else { return }
+      fields.kind = .notice
+      batch.append(text, fields)
+    }
+    self.batch = batch
+  }
+}

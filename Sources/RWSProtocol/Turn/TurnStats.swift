@@ -1,0 +1,22 @@
+/// Sizes and times of one turn. Times are nanoseconds from the turn's start; nil: not reached.
+public struct TurnStats: Sendable, Equatable {
+  /// The `response.create` as sent (last sending), in bytes.
+  public internal(set) var requestBytes = 0
+  /// The body that HTTP would have needed, settings and whole history, in bytes.
+  public internal(set) var fullRequestBytes = 0
+  /// JSON of all events, in bytes.
+  public internal(set) var receivedBytes = 0
+  public internal(set) var eventCount = 0
+  /// The request was handed to the kernel.
+  public internal(set) var sent: Int64?
+  public internal(set) var firstEvent: Int64?
+  /// The first event with output (a delta or an item).
+  public internal(set) var firstOutput: Int64?
+  public internal(set) var end: Int64?
+  /// Whether `previous_response_id` was sent instead of the whole history.
+  public internal(set) var isDelta = false
+  /// Times the request was sent again before it had started.
+  public internal(set) var resendCount = 0
+
+  package init() {}
+}

@@ -1,0 +1,42 @@
+/// Configuration, credentials, one I/O thread, the connections.
+///
+/// Thread-safe. Sessions and turns keep their client alive; it closes when the last of them goes, or
+/// by `close()`.
+public final class Client: Sendable {
+  let core: ClientCore
+
+  /// Nothing is connected yet.
+  public init(_ options: ClientOptions = ClientOptions()) throws(ResponsesError) {
+    core = try ClientCore(options)
+  }
+
+  public convenience init(baseURL: String, apiKey: String? = nil) throws(ResponsesError) {
+    try self.init(ClientOptions(baseURL: baseURL, apiKey: apiKey))
+  }
+
+  deinit { core.shutDown() }
+
+  /// Starts a chain of responses.
+  /// - Parameter settings: A JSON object: the fields of `POST /v1/responses` that every turn shares (model,
+  ///   instructions, tools, store, …), sent verbatim with each turn, unknown ones included.
+  public func session(settings: String) throws(ResponsesError) -> Session {
+    try session(settings: Array(settings.utf8))
+  }
+
+  package func session(settings: [UInt8]) throws(ResponsesError) -> Session {
+    if let refusal = core.refusal { throw refusal }
+    return Session(client: self, settings: try Settings(json: settings))
+  }
+
+  /// Closes every connection with a close frame (RFC 6455 §7.1.2); turns that still run end as
+  /// cancelled. Waits until the peers have answered or `timeout` has passed.
+  /// - Returns: false if some peer did not answer; it is closed nevertheless.
+  @discardableResult
+  public func close(timeout: Duration = .seconds(2)) throws(ResponsesError) -> Bool {
+    try core.close(timeout: timeout)
+  }
+
+  /// Closes without waiting for the peers. When it returns, no callback runs any more; called from a
+  /// callback, that follows the callback.
+  package func closeNow() { core.shutDown() }
+}

@@ -1,0 +1,42 @@
+import RWSNetwork
+
+extension ClientCore {
+  /// Runs `question` on the loop and waits for its answer; nil when `timeout` passed or the client
+  /// was closed meanwhile.
+  func ask<Answer: Sendable>(
+    timeout: Duration?,
+    _ question: @escaping @Sendable (@escaping @Sendable (Answer) -> Void) -> Void
+  ) throws(ResponsesError) -> Answer? {
+    let slot = AnswerSlot<Answer>()
+    if thread.isCurrent {
+      question { slot.put($0) }
+      guard let answer = slot.take(until: 0) else { try checkMayWait(); return nil }
+      return answer
+    }
+    loop.post { question { slot.put($0) } }
+    return slot.take(until: timeout.map { MonotonicClock.deadline(after: $0.nanoseconds) })
+  }
+}
+
+/// One value handed from the loop to a waiting thread.
+private final class AnswerSlot<Answer: Sendable>: @unchecked Sendable {
+  private let lock = Lock()
+  private let arrived = Condition()
+  private var answer: Answer?
+
+  func put(_ answer: Answer) {
+    lock.withLock {
+      self.answer = answer
+      arrived.broadcast()
+    }
+  }
+
+  func take(until deadline: Int64?) -> Answer? {
+    lock.withLock {
+      while answer == nil {
+        guard deadline != 0, arrived.wait(lock, until: deadline) else { return answer }
+      }
+      return answer
+    }
+  }
+}

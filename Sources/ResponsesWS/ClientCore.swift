@@ -1,0 +1,180 @@
+import RWSNetwork
+import RWSWebSocket
+
+/// What a client, its sessions and its turns share: one loop on one I/O thread. It lives as long as
+/// any of them; the public objects decide when it is closed.
+///
+/// `@unchecked Sendable`: `sessions` and `closing` are touched on the loop only, `isClosed` under the
+/// lock, everything else is constant.
+final class ClientCore: @unchecked Sendable {
+  let options: ClientOptions
+  let loop: EventLoop
+  let thread: IOThread
+  private let connect: ConnectOptions
+  private let fork = ForkGuard()
+
+  private let lock = Lock()
+  private let closingEnded = Condition()
+  private var isClosed = false
+  private var closingCount = 0
+
+  private var sessions: [ObjectIdentifier: SessionCore] = [:]
+  private var closing: [ObjectIdentifier: WebSocketChannel] = [:]
+
+  init(_ options: ClientOptions) throws(ResponsesError) {
+    guard 1...ClientOptions.messageBytesLimit ~= options.messageBytesMax else {
+      throw ResponsesError(.invalidArgument, "message_bytes_max must be from 1 byte to 1 GiB.")
+    }
+    self.options = options
+    do {
+      connect = try Self.connectOptions(options)
+      loop = try EventLoop()
+      thread = try IOThread(loop: loop, name: "responsesws")
+    } catch let error as NetworkFailure {
+      throw ResponsesError(error)
+    } catch let error as ResponsesError {
+      throw error
+    } catch {
+      throw ResponsesError(.internalError, "\(error)")
+    }
+  }
+
+  private static func connectOptions(_ options: ClientOptions) throws -> ConnectOptions {
+    let url: WebSocketURL
+    do {
+      url = try WebSocketURL(options.effectiveBaseURL).appending(path: "responses")
+    } catch {
+      throw ResponsesError(.invalidArgument, "The base URL is not usable: \(error)")
+    }
+    let tls = url.isSecure ? try TLSContext.client(extraCAFile: options.caFile) : nil
+    var connect = ConnectOptions(
+      host: url.host, port: url.port, target: url.target, tls: tls,
+      headers: options.upgradeHeaders.map { HeaderField($0.name, $0.value) })
+    connect.timeoutNanoseconds = options.connectTimeout?.nanoseconds ?? .max
+    connect.limits.receivedMessageBytes = options.messageBytesMax
+    do {
+      try ClientHandshake.check(headers: connect.headers)
+    } catch {
+      throw ResponsesError(.invalidArgument, "A header cannot be sent: \(error)")
+    }
+    return connect
+  }
+
+  // MARK: Any thread
+
+  /// nil when calls may go on.
+  var refusal: ResponsesError? {
+    if fork.isForkedChild {
+      return ResponsesError(.forked, "This client belongs to the parent process; make a new one.")
+    }
+    if lock.withLock({ isClosed }) { return ResponsesError(.closed, "The client is closed.") }
+    return nil
+  }
+
+  var isForkedChild: Bool { fork.isForkedChild }
+
+  /// Throws where waiting would wait for itself.
+  func checkMayWait() throws(ResponsesError) {
+    guard !thread.isCurrent else {
+      throw ResponsesError(.wouldDeadlock, "A waiting call was made from a callback.")
+    }
+  }
+
+  /// Closes with the closing handshake; true if every peer answered in time.
+  func close(timeout: Duration) throws(ResponsesError) -> Bool {
+    guard !fork.isForkedChild else {
+      throw ResponsesError(.forked, "This client belongs to the parent process.")
+    }
+    try checkMayWait()
+    let deadline = MonotonicClock.deadline(after: timeout.nanoseconds)
+    let wasClosed = lock.withLock {
+      defer { isClosed = true }
+      // Counts as one until the loop has begun to close the real ones.
+      if !isClosed { closingCount += 1 }
+      return isClosed
+    }
+    if !wasClosed {
+      loop.post { [self] in
+        closeSessions()
+        closingHasEnded()
+      }
+    }
+    let isDone = lock.withLock {
+      while closingCount > 0 {
+        guard closingEnded.wait(lock, until: deadline) else { return closingCount == 0 }
+      }
+      return true
+    }
+    shutDown()
+    return isDone
+  }
+
+  /// Drops everything. When it returns, no callback runs any more, unless it was called from one.
+  func shutDown() {
+    guard !fork.isForkedChild else { return }
+    lock.withLock { isClosed = true }
+    if thread.isCurrent {
+      dropAll()
+      thread.stopAndJoin()
+    } else {
+      loop.post { [self] in dropAll() }
+      thread.stopAndJoin()
+      dropAll()
+    }
+  }
+
+  func log(_ level: LogLevel, _ line: @autoclosure () -> String) {
+    guard let log = options.log, level <= options.logLevel else { return }
+    log(level, line())
+  }
+
+  // MARK: On the loop
+
+  func add(_ session: SessionCore) { sessions[ObjectIdentifier(session)] = session }
+  func remove(_ session: SessionCore) { sessions[ObjectIdentifier(session)] = nil }
+
+  func makeChannel(delegate: any WebSocketChannelDelegate) -> WebSocketChannel {
+    WebSocketChannel(connecting: connect, on: loop, delegate: delegate)
+  }
+
+  /// Sees a channel through its closing handshake after its session has let go of it.
+  func bury(_ channel: WebSocketChannel) {
+    lock.withLock { closingCount += 1 }
+    closing[ObjectIdentifier(channel)] = channel
+    channel.delegate = self
+    channel.close(code: 1000, timeoutNanoseconds: Self.closingTimeout)
+  }
+
+  private static let closingTimeout: Int64 = 5_000_000_000
+
+  private func closeSessions() {
+    for session in sessions.values { session.close() }
+    sessions = [:]
+  }
+
+  private func dropAll() {
+    closeSessions()
+    for channel in closing.values { channel.abort() }
+    closing = [:]
+  }
+
+  private func closingHasEnded() {
+    lock.withLock {
+      closingCount -= 1
+      if closingCount == 0 { closingEnded.broadcast() }
+    }
+  }
+}
+
+/// Of buried channels only the end matters.
+extension ClientCore: WebSocketChannelDelegate {
+  func channelOpened(_ channel: WebSocketChannel, _ info: HandshakeInfo) {}
+  func channel(_ channel: WebSocketChannel, receivedText text: UnsafeRawBufferPointer) {}
+  func channel(_ channel: WebSocketChannel, receivedBinary bytes: UnsafeRawBufferPointer) {}
+  func channelFinishedRead(_ channel: WebSocketChannel) {}
+  func channel(_ channel: WebSocketChannel, flushed tag: UInt64) {}
+  func channelClosed(_ channel: WebSocketChannel, _ failure: NetworkFailure) {
+    guard closing.removeValue(forKey: ObjectIdentifier(channel)) != nil else { return }
+    closingHasEnded()
+  }
+}

@@ -1,0 +1,96 @@
+import Glibc
+
+/// An additional header of the upgrade request.
+public struct Header: Sendable, Equatable {
+  public var name: String
+  public var value: String
+
+  public init(_ name: String, _ value: String) {
+    self.name = name
+    self.value = value
+  }
+}
+
+public enum LogLevel: Int32, Sendable, Comparable {
+  case error = 1
+  case warning = 2
+  case info = 3
+  case debug = 4
+
+  public static func < (left: LogLevel, right: LogLevel) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// How a client connects, and the limits of its turns.
+public struct ClientOptions: Sendable {
+  /// ws, wss, http or https. nil: `$OPENAI_BASE_URL`, else `wss://api.openai.com/v1`.
+  public var baseURL: String?
+  /// Sent as a bearer token. nil: `$OPENAI_API_KEY`; empty: no `Authorization` header.
+  public var apiKey: String?
+  /// `OpenAI-Organization`.
+  public var organization: String?
+  /// `OpenAI-Project`.
+  public var project: String?
+  public var headers: [Header] = []
+  /// PEM certificates trusted besides the system's.
+  public var caFile: String?
+  /// DNS, TCP, TLS and upgrade together. nil: no limit.
+  public var connectTimeout: Duration? = .seconds(15)
+  /// From the request sent to its first event. nil: no limit.
+  public var firstEventTimeout: Duration? = .seconds(120)
+  /// Between two events of a turn. nil: no limit.
+  public var eventGapTimeout: Duration? = .seconds(300)
+  /// A whole turn, connecting included. nil: no limit.
+  public var turnTimeout: Duration?
+  /// Bytes of one received message; at most 1 GiB.
+  public var messageBytesMax = 64 << 20
+  /// Receives log lines without newline and without credentials, on any thread of the library.
+  public var log: (@Sendable (LogLevel, String) -> Void)?
+  /// Lines up to this level are logged.
+  public var logLevel = LogLevel.warning
+
+  static let messageBytesLimit = 1 << 30
+  static let defaultBaseURL = "wss://api.openai.com/v1"
+
+  public init(baseURL: String? = nil, apiKey: String? = nil) {
+    self.baseURL = baseURL
+    self.apiKey = apiKey
+  }
+
+  var effectiveBaseURL: String {
+    baseURL ?? Self.environment("OPENAI_BASE_URL") ?? Self.defaultBaseURL
+  }
+
+  var effectiveAPIKey: String {
+    apiKey ?? Self.environment("OPENAI_API_KEY") ?? ""
+  }
+
+  private static func environment(_ name: String) -> String? {
+    guard let value = getenv(name), value.pointee != 0 else { return nil }
+    return String(cString: value)
+  }
+
+  /// The headers of the upgrade request besides those of the handshake.
+  var upgradeHeaders: [Header] {
+    var all = [Header("User-Agent", "libresponsesws/\(Version.string)")]
+    let key = effectiveAPIKey
+    if !key.isEmpty { all.append(Header("Authorization", "Bearer \(key)")) }
+    if let organization { all.append(Header("OpenAI-Organization", organization)) }
+    if let project { all.append(Header("OpenAI-Project", project)) }
+    // The caller's own header wins over ours of the same name.
+    all.removeAll { ours in
+      headers.contains { $0.name.lowercased() == ours.name.lowercased() }
+    }
+    return all + headers
+  }
+}
+
+extension Duration {
+  /// Saturates.
+  package var nanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    guard !overflow else { return seconds < 0 ? .min : .max }
+    let (sum, carry) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
+    return carry ? .max : sum
+  }
+}

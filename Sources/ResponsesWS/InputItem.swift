@@ -1,0 +1,43 @@
+import RWSJSON
+
+/// One new item of a turn's input, as JSON.
+public struct InputItem: Sendable, Equatable {
+  /// Sent byte for byte.
+  public let json: [UInt8]
+
+  /// An item of any type, as JSON text.
+  public static func json(_ text: String) -> InputItem { InputItem(json: Array(text.utf8)) }
+
+  /// A user message.
+  public static func user(_ text: String) -> InputItem {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.member("type", "message")
+    writer.member("role", "user")
+    writer.member("content", text)
+    writer.endObject()
+    return InputItem(json: writer.bytes)
+  }
+
+  /// The output of a tool call.
+  public static func output(_ text: String, for call: ToolCall) -> InputItem {
+    var writer = JSONWriter()
+    writer.beginObject()
+    switch call.kind {
+    case .function: writer.member("type", "function_call_output")
+    case .custom: writer.member("type", "custom_tool_call_output")
+    }
+    writer.member("call_id", call.callID)
+    writer.member("output", text)
+    writer.endObject()
+    return InputItem(json: writer.bytes)
+  }
+
+  static func array(of items: [InputItem]) -> [UInt8] {
+    var writer = JSONWriter()
+    writer.beginArray()
+    for item in items { writer.raw(item.json) }
+    writer.endArray()
+    return writer.bytes
+  }
+}

@@ -1,0 +1,145 @@
+import RWSNetwork
+
+/// One chain of responses: its settings and its history. Thread-safe.
+public final class Session: Sendable {
+  let client: Client
+  let core: SessionCore
+  private let signal = SessionSignal()
+  private let state = State()
+
+  private final class State: @unchecked Sendable {
+    let lock = Lock()
+    var isClosed = false
+    var lastTurn: UInt64 = 0
+  }
+
+  init(client: Client, settings: Settings) {
+    self.client = client
+    let core = SessionCore(client: client.core, settings: settings)
+    self.core = core
+    client.core.loop.post { core.client.add(core) }
+  }
+
+  deinit { close() }
+
+  /// Running turns end as cancelled; a second close has no effect.
+  public func close() {
+    let wasClosed = state.lock.withLock {
+      defer { state.isClosed = true }
+      return state.isClosed
+    }
+    guard !wasClosed, !client.core.isForkedChild else { return }
+    client.core.loop.post { [core] in
+      core.close()
+      core.client.remove(core)
+    }
+  }
+
+  /// What a turn may differ in from its session and client.
+  public struct TurnOptions: Sendable {
+    /// A JSON object: body fields of this turn that replace or, with null, remove those of the session.
+    public var overrides = ""
+    /// `generate:false`: prepares the input on the server without output, and chains.
+    public var isWarmUp = false
+    /// nil: the client's. `.max` seconds and the like: no limit.
+    public var firstEventTimeout: Duration?
+    public var eventGapTimeout: Duration?
+    public var turnTimeout: Duration?
+
+    public init() {}
+  }
+
+  /// Starts a turn with one user message.
+  public func start(_ text: String, options: TurnOptions = TurnOptions()) throws(ResponsesError)
+    -> Turn
+  {
+    try start([.user(text)], options: options)
+  }
+
+  /// Starts a turn and returns at once; connects if need be. Turns of one session run one after the
+  /// other. Give only what is new: the library sends `previous_response_id` and these items, or the
+  /// whole history where the server cannot have it.
+  public func start(_ input: [InputItem], options: TurnOptions = TurnOptions())
+    throws(ResponsesError) -> Turn
+  {
+    try start(
+      input: TurnInput(json: InputItem.array(of: input)),
+      overrides: Settings(json: Array(options.overrides.utf8)),
+      isWarmUp: options.isWarmUp, limits: limits(options), onEvent: nil)
+  }
+
+  package func start(
+    input: TurnInput, overrides: Settings, isWarmUp: Bool, limits: TurnLimits,
+    onEvent: (@Sendable (Event?) -> Void)?
+  ) throws(ResponsesError) -> Turn {
+    try checkIsOpen()
+    let id = TurnID(
+      state.lock.withLock {
+        state.lastTurn += 1
+        return state.lastTurn
+      })
+    let request = TurnRequest(
+      id: id, input: input, settings: core.settings.merging(overrides), isWarmUp: isWarmUp,
+      limits: limits)
+    let turn = TurnCore(id: id, signal: signal, onEvent: onEvent)
+    let start = Instant(nanoseconds: MonotonicClock.now())
+    client.core.loop.post { [core] in core.start(request, turn, requestedAt: start) }
+    return Turn(session: self, core: turn)
+  }
+
+  /// Connects ahead, so that the first turn need not wait for it. Optional.
+  /// - Returns: false if it is still connecting after `timeout`.
+  @discardableResult
+  public func connect(timeout: Duration? = nil) throws(ResponsesError) -> Bool {
+    try checkIsOpen()
+    let outcome = try client.core.ask(timeout: timeout) { [core] answer in core.connect(answer) }
+    switch outcome {
+    case nil: return false
+    case .some(nil): return true
+    case .some(.some(let error)): throw error
+    }
+  }
+
+  /// Id of the last response that belongs to the chain; empty before the first.
+  public var responseID: String {
+    get throws(ResponsesError) {
+      try checkIsOpen()
+      return try client.core.ask(timeout: nil) { [core] answer in answer(core.responseID) } ?? ""
+    }
+  }
+
+  /// The body that `POST /v1/responses` would need for the same next turn: the settings and the whole
+  /// history followed by the input. Sends nothing.
+  public func fullBody(_ input: [InputItem]) throws(ResponsesError) -> String {
+    String(decoding: try fullBody(TurnInput(json: InputItem.array(of: input))), as: UTF8.self)
+  }
+
+  package func fullBody(_ input: TurnInput) throws(ResponsesError) -> [UInt8] {
+    try checkIsOpen()
+    return try client.core.ask(timeout: nil) { [core] answer in answer(core.fullBody(input)) } ?? []
+  }
+
+  /// A descriptor to wait on in a loop of the caller's own: readable while a turn of the session has
+  /// events or an end that was not read. Only poll it; it closes with the session object.
+  public var descriptor: Int32 {
+    get throws(ResponsesError) {
+      if client.core.isForkedChild { throw ResponsesError(.forked, "Made by the parent process.") }
+      return try signal.open()
+    }
+  }
+
+  package func limits(_ options: TurnOptions) -> TurnLimits {
+    let client = client.core.options
+    return TurnLimits(
+      firstEvent: (options.firstEventTimeout ?? client.firstEventTimeout)?.nanoseconds,
+      eventGap: (options.eventGapTimeout ?? client.eventGapTimeout)?.nanoseconds,
+      total: (options.turnTimeout ?? client.turnTimeout)?.nanoseconds)
+  }
+
+  private func checkIsOpen() throws(ResponsesError) {
+    if let refusal = client.core.refusal { throw refusal }
+    if state.lock.withLock({ state.isClosed }) {
+      throw ResponsesError(.closed, "The session is closed.")
+    }
+  }
+}

@@ -1,0 +1,206 @@
+import RWSNetwork
+
+/// The two ends of a turn: the I/O thread delivers, one reader takes. Everything mutable is under the
+/// lock, which is why it is `@unchecked Sendable`; it is taken once per batch to deliver, once per
+/// event to read.
+final class TurnCore: @unchecked Sendable {
+  enum Fullness { case hasRoom, isFull }
+
+  enum Next {
+    case event(Event)
+    case ended(ResponsesError?)
+    case nothingYet
+    /// Another thread is waiting here already, or the events go to a callback.
+    case isBusy
+  }
+
+  /// Unread events beyond this many bytes stop the reading from the socket …
+  static let queueBytesMax = 8 << 20
+  /// … until the reader is down to this.
+  static let queueBytesResume = 2 << 20
+
+  let id: TurnID
+  private let lock = Lock()
+  private let arrived = Condition()
+  private let signal: SessionSignal
+  private let onEvent: (@Sendable (Event?) -> Void)?
+
+  private var batches: [EventBatch] = []
+  private var nextBatch = 0
+  private var nextRecord = 0
+  private var queuedBytes = 0
+  private var isFull = false
+  private var isDiscarding = false
+  private var isAwaited = false
+  private var isSignalled = false
+  private var isEndReported = false
+  private var assembly = TurnAssembly()
+  private var stats = TurnStats()
+  private var end: TurnEnd?
+  private var onArrival: (@Sendable () -> Void)?
+
+  init(id: TurnID, signal: SessionSignal, onEvent: (@Sendable (Event?) -> Void)?) {
+    self.id = id
+    self.signal = signal
+    self.onEvent = onEvent
+  }
+
+  // MARK: The I/O thread
+
+  func deliver(_ batch: EventBatch, _ stats: TurnStats) -> Fullness {
+    let (fullness, wake) = lock.withLock { () -> (Fullness, (@Sendable () -> Void)?) in
+      assembly.apply(batch)
+      self.stats = stats
+      guard onEvent == nil, !isDiscarding else { return (.hasRoom, nil) }
+      batches.append(batch)
+      queuedBytes += batch.jsonBytes
+      if queuedBytes > Self.queueBytesMax { isFull = true }
+      return (isFull ? .isFull : .hasRoom, noteArrival())
+    }
+    wake?()
+    if let onEvent {
+      for index in batch.records.indices { onEvent(Event(batch: batch, index: index)) }
+    }
+    return fullness
+  }
+
+  func end(_ end: TurnEnd) {
+    let wake = lock.withLock { () -> (@Sendable () -> Void)? in
+      guard self.end == nil else { return nil }
+      self.end = end
+      stats = end.stats
+      return noteArrival()
+    }
+    wake?()
+    onEvent?(nil)
+  }
+
+  /// Under the lock. Returns what must be called outside it.
+  private func noteArrival() -> (@Sendable () -> Void)? {
+    if !isSignalled, onEvent == nil {
+      isSignalled = true
+      signal.turnBecameReady()
+    }
+    arrived.broadcast()
+    defer { onArrival = nil }
+    return onArrival
+  }
+
+  // MARK: The reader
+
+  /// - Parameter deadline: nanoseconds of the monotonic clock; nil: no limit; 0: do not wait.
+  /// - Parameter hasRoomAgain: called when reading has made room in a queue that was full.
+  func next(until deadline: Int64?, hasRoomAgain: () -> Void) -> Next {
+    var makesRoom = false
+    let next = lock.withLock { () -> Next in
+      guard onEvent == nil, !isAwaited else { return .isBusy }
+      while true {
+        if let event = takeEvent() {
+          if isFull, queuedBytes <= Self.queueBytesResume {
+            isFull = false
+            makesRoom = true
+          }
+          return .event(event)
+        }
+        if let end {
+          reportEnd()
+          return .ended(end.error)
+        }
+        if deadline == 0 { return .nothingYet }
+        isAwaited = true
+        let isInTime = arrived.wait(lock, until: deadline)
+        isAwaited = false
+        if !isInTime, nextBatch >= batches.count, end == nil { return .nothingYet }
+      }
+    }
+    if makesRoom { hasRoomAgain() }
+    return next
+  }
+
+  /// Waits for the end; unread events are dropped, now and from now on.
+  func waitForEnd(until deadline: Int64?, hasRoomAgain: () -> Void) -> Next {
+    let wasFull = lock.withLock {
+      isDiscarding = true
+      batches = []
+      nextBatch = 0
+      nextRecord = 0
+      queuedBytes = 0
+      if end == nil { unsignal() }
+      defer { isFull = false }
+      return isFull
+    }
+    if wasFull { hasRoomAgain() }
+    return lock.withLock {
+      while true {
+        if let end {
+          reportEnd()
+          return .ended(end.error)
+        }
+        if deadline == 0 { return .nothingYet }
+        if !arrived.wait(lock, until: deadline), end == nil { return .nothingYet }
+      }
+    }
+  }
+
+  /// Calls `action` once, as soon as there is something to read: at once if there is already.
+  func whenReadable(_ action: @escaping @Sendable () -> Void) {
+    let isReadable = lock.withLock {
+      if nextBatch < batches.count || end != nil { return true }
+      onArrival = action
+      return false
+    }
+    if isReadable { action() }
+  }
+
+  private func takeEvent() -> Event? {
+    guard nextBatch < batches.count else { return nil }
+    let batch = batches[nextBatch]
+    let event = Event(batch: batch, index: nextRecord)
+    nextRecord += 1
+    queuedBytes -= event.record.count
+    guard nextRecord >= batch.records.count else { return event }
+    nextRecord = 0
+    nextBatch += 1
+    if nextBatch == batches.count {
+      batches.removeAll(keepingCapacity: true)
+      nextBatch = 0
+      if end == nil { unsignal() }
+    }
+    return event
+  }
+
+  private func reportEnd() {
+    guard !isEndReported else { return }
+    isEndReported = true
+    unsignal()
+  }
+
+  private func unsignal() {
+    guard isSignalled else { return }
+    isSignalled = false
+    signal.turnWasDrained()
+  }
+
+  /// The handle is gone: nothing will be read any more.
+  func abandon() {
+    lock.withLock {
+      isDiscarding = true
+      batches = []
+      nextBatch = 0
+      unsignal()
+      isSignalled = true  // Nobody is there to be signalled again.
+    }
+  }
+
+  // MARK: What it has brought
+
+  var hasEnded: Bool { lock.withLock { end != nil } }
+  var hasCallback: Bool { onEvent != nil }
+
+  func withAssembly<Result>(_ body: (TurnAssembly, TurnEnd?) -> Result) -> Result {
+    let (copy, end) = lock.withLock { (assembly, self.end) }
+    return body(copy, end)
+  }
+
+  var currentStats: TurnStats { lock.withLock { stats } }
+}
