@@ -1,0 +1,96 @@
+import CResponsesWS
+import ResponsesWS
+
+final class ClientHandle: Sendable {
+  let client: Client
+
+  init(_ client: Client) { self.client = client }
+}
+
+@c(rws_client_new) @implementation
+public func rws_client_new(
+  _ options: UnsafePointer<rws_client_options>?,
+  _ client_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let client_out = try required(client_out, "client_out")
+    let options = try options.map { (pointer) throws(ResponsesError) in
+      try read(pointer, into: rws_client_options())
+    }
+    let client = try Client(ClientOptions(options ?? rws_client_options()))
+    client_out.pointee = try Handles.insert(ClientHandle(client), into: Handles.clients)
+  }
+}
+
+@c(rws_client_close) @implementation
+public func rws_client_close(_ client: OpaquePointer?, _ timeout_ms: Int64) -> rws_status {
+  var isDone = true
+  let status = call { () throws(ResponsesError) in
+    let handle = try Handles.client(client)
+    isDone = try handle.client.close(timeout: wait(timeout_ms) ?? .seconds(Int64.max / 1_000_000_000))
+  }
+  return status == Status.ok.rawValue && !isDone ? Status.timeout.rawValue : status
+}
+
+@c(rws_client_free) @implementation
+public func rws_client_free(_ client: OpaquePointer?) {
+  Handles.clients.remove(client)?.client.closeNow()
+}
+
+extension ClientOptions {
+  init(_ options: rws_client_options) throws(ResponsesError) {
+    self.init(
+      baseURL: try string(options.base_url, "base_url"),
+      apiKey: try string(options.api_key, "api_key"))
+    organization = try string(options.organization, "organization")
+    project = try string(options.project, "project")
+    caFile = try string(options.ca_file, "ca_file")
+    headers = try Self.headers(options.headers, options.header_count)
+    connectTimeout = try limit(
+      options.connect_timeout_ms, default: connectTimeout, "connect_timeout_ms")
+    firstEventTimeout = try limit(
+      options.first_event_timeout_ms, default: firstEventTimeout, "first_event_timeout_ms")
+    eventGapTimeout = try limit(
+      options.event_gap_timeout_ms, default: eventGapTimeout, "event_gap_timeout_ms")
+    turnTimeout = try limit(options.turn_timeout_ms, default: turnTimeout, "turn_timeout_ms")
+    if options.message_bytes_max != 0 { messageBytesMax = Int(clamping: options.message_bytes_max) }
+    if options.log_level != 0 {
+      guard let level = LogLevel(rawValue: options.log_level) else {
+        throw ResponsesError(.invalidArgument, "log_level is not one of RWS_LOG_….")
+      }
+      logLevel = level
+    }
+    if let log = options.log {
+      let user = UserData(pointer: options.log_user_data)
+      self.log = { level, line in
+        var line = line
+        line.withUTF8 { log(level.rawValue, rws_string(UnsafeRawBufferPointer($0)), user.pointer) }
+      }
+    }
+  }
+
+  private static let headerCountMax = 100
+
+  private static func headers(_ list: UnsafePointer<rws_header>?, _ count: Int)
+    throws(ResponsesError) -> [Header]
+  {
+    guard count != 0 else { return [] }
+    guard let list, 1...headerCountMax ~= count else {
+      throw ResponsesError(
+        .invalidArgument, "headers is NULL, or header_count is above \(headerCountMax).")
+    }
+    var headers: [Header] = []
+    for index in 0..<count {
+      guard let name = try string(list[index].name, "A header's name"),
+        let value = try string(list[index].value, "A header's value")
+      else { throw ResponsesError(.invalidArgument, "A header's name or value is NULL.") }
+      headers.append(Header(name, value))
+    }
+    return headers
+  }
+}
+
+/// The caller's own pointer: handed back, never followed.
+struct UserData: @unchecked Sendable {
+  let pointer: UnsafeMutableRawPointer?
+}

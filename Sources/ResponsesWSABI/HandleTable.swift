@@ -1,0 +1,96 @@
+import RWSNetwork
+import ResponsesWS
+
+/// Generation-checked handles: what C holds is no address but an index and the generation of its slot,
+/// so a handle that was freed, or is of another kind, is recognised instead of followed.
+///
+/// Bits of a handle: generation (32) · index (28) · kind (4). A slot is reused with the next
+/// generation, so a stale handle is mistaken for a live one only after 2³² reuses of its slot.
+final class HandleTable<Object: AnyObject>: @unchecked Sendable {
+  private struct Slot {
+    var generation: UInt32 = 1
+    var object: Object?
+  }
+
+  private let kind: UInt
+  private let lock = Lock()
+  private var slots: [Slot] = []
+  private var free: [Int] = []
+
+  /// - Parameter kind: 1 to 15, different for each table.
+  init(kind: UInt) {
+    self.kind = kind
+    ForkGuard.holdDuringFork(lock)
+  }
+
+  /// nil when 2²⁸ handles live.
+  func insert(_ object: Object) -> OpaquePointer? {
+    lock.withLock {
+      let index = free.popLast() ?? slots.count
+      guard index < 1 << 28 else { return nil }
+      if index == slots.count { slots.append(Slot()) }
+      slots[index].object = object
+      return OpaquePointer(
+        bitPattern: UInt(slots[index].generation) << 32 | UInt(index) << 4 | kind)
+    }
+  }
+
+  subscript(handle: OpaquePointer?) -> Object? {
+    lock.withLock { index(of: handle).flatMap { slots[$0].object } }
+  }
+
+  /// The object, which no handle names any more.
+  func remove(_ handle: OpaquePointer?) -> Object? {
+    lock.withLock {
+      guard let index = index(of: handle), let object = slots[index].object else { return nil }
+      slots[index].object = nil
+      slots[index].generation &+= 1
+      free.append(index)
+      return object
+    }
+  }
+
+  private func index(of handle: OpaquePointer?) -> Int? {
+    let bits = UInt(bitPattern: handle)
+    let index = Int(bits >> 4 & (1 << 28 - 1))
+    guard bits & 15 == kind, index < slots.count,
+      slots[index].generation == UInt32(truncatingIfNeeded: bits >> 32)
+    else { return nil }
+    return index
+  }
+}
+
+/// The tables of the process.
+enum Handles {
+  static let clients = HandleTable<ClientHandle>(kind: 1)
+  static let sessions = HandleTable<SessionHandle>(kind: 2)
+  static let turns = HandleTable<TurnHandle>(kind: 3)
+
+  static func client(_ handle: OpaquePointer?) throws(ResponsesError) -> ClientHandle {
+    try find(handle, in: clients, "client")
+  }
+
+  static func session(_ handle: OpaquePointer?) throws(ResponsesError) -> SessionHandle {
+    try find(handle, in: sessions, "session")
+  }
+
+  static func turn(_ handle: OpaquePointer?) throws(ResponsesError) -> TurnHandle {
+    try find(handle, in: turns, "turn")
+  }
+
+  private static func find<Object: AnyObject>(
+    _ handle: OpaquePointer?, in table: HandleTable<Object>, _ what: String
+  ) throws(ResponsesError) -> Object {
+    if let object = table[handle] { return object }
+    throw handle == nil
+      ? ResponsesError(.invalidArgument, "The \(what) is NULL.")
+      : ResponsesError(.invalidHandle, "The \(what) was freed, or the handle is none of a \(what).")
+  }
+
+  static func insert<Object: AnyObject>(
+    _ object: Object, into table: HandleTable<Object>
+  ) throws(ResponsesError) -> OpaquePointer {
+    if let handle = table.insert(object) { return handle }
+    throw ResponsesError(.limit, "Too many handles are in use.")
+  }
+}

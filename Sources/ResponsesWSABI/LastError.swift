@@ -1,0 +1,77 @@
+import CResponsesWS
+import Glibc
+import ResponsesWS
+
+/// Details of the last failed call, one per thread.
+private final class LastError {
+  var error: ResponsesError
+  /// Made when asked for; kept for as long as the strings are borrowed.
+  var borrowed = Borrowed()
+
+  init(_ error: ResponsesError) { self.error = error }
+}
+
+private let key: pthread_key_t? = {
+  var key = pthread_key_t()
+  let failure = pthread_key_create(&key) { Unmanaged<LastError>.fromOpaque($0!).release() }
+  return failure == 0 ? key : nil
+}()
+
+private func current() -> LastError? {
+  key.flatMap { pthread_getspecific($0) }
+    .map { Unmanaged<LastError>.fromOpaque($0).takeUnretainedValue() }
+}
+
+/// Keeps the error for `rws_last_error` and gives its status.
+func report(_ error: ResponsesError) -> rws_status {
+  if let last = current() {
+    last.error = error
+    last.borrowed = Borrowed()
+  } else if let key {
+    let last = Unmanaged.passRetained(LastError(error))
+    if pthread_setspecific(key, last.toOpaque()) != 0 { last.release() }
+  }
+  return error.status.rawValue
+}
+
+/// Runs the body of an entry point: RWS_OK, or the status of what it threw.
+func call(_ body: () throws(ResponsesError) -> Void) -> rws_status {
+  do {
+    try body()
+    return Status.ok.rawValue
+  } catch {
+    return report(error)
+  }
+}
+
+@c(rws_last_error) @implementation
+public func rws_last_error(_ error_out: UnsafeMutablePointer<rws_error>?) -> rws_status {
+  guard let last = current() else { return Status.done.rawValue }
+  let borrowed = Borrowed()
+  do {
+    try write(rws_error(last.error, borrowed), to: error_out)
+  } catch {
+    // Not reported: it would replace the error that was asked for.
+    return error.status.rawValue
+  }
+  last.borrowed = borrowed
+  return Status.ok.rawValue
+}
+
+extension rws_error {
+  init(_ error: ResponsesError, _ borrowed: Borrowed) {
+    self.init()
+    status = error.status.rawValue
+    execution = error.execution.rawValue
+    http_status = error.httpStatus
+    close_code = error.closeCode
+    is_retryable = error.isRetryable ? 1 : 0
+    retry_after_ms = error.retryAfterMilliseconds ?? -1
+    message = borrowed.string(error.message)
+    code = borrowed.string(error.code)
+    type = borrowed.string(error.type)
+    param = borrowed.string(error.param)
+    request_id = borrowed.string(error.requestID)
+    body = borrowed.string(error.body)
+  }
+}

@@ -1,0 +1,87 @@
+import CResponsesWS
+import RWSNetwork
+import ResponsesWS
+
+final class SessionHandle: @unchecked Sendable {
+  let session: Session
+  private let lock = Lock()
+  private var responseID = Borrowed()
+  private var fullBody = Borrowed()
+
+  init(_ session: Session) { self.session = session }
+
+  func lendResponseID(_ id: String) -> rws_string {
+    lock.withLock {
+      responseID = Borrowed()
+      return responseID.string(id)
+    }
+  }
+
+  func lendFullBody(_ body: [UInt8]) -> rws_string {
+    lock.withLock {
+      fullBody = Borrowed()
+      return fullBody.string(body)
+    }
+  }
+}
+
+@c(rws_session_new) @implementation
+public func rws_session_new(
+  _ client: OpaquePointer?, _ settings: UnsafePointer<CChar>?, _ settings_len: Int,
+  _ session_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let session_out = try required(session_out, "session_out")
+    let client = try Handles.client(client).client
+    let session = try client.session(settings: bytes(settings, settings_len, "settings"))
+    session_out.pointee = try Handles.insert(SessionHandle(session), into: Handles.sessions)
+  }
+}
+
+@c(rws_session_connect) @implementation
+public func rws_session_connect(_ session: OpaquePointer?, _ timeout_ms: Int64) -> rws_status {
+  var isConnected = true
+  let status = call { () throws(ResponsesError) in
+    isConnected = try Handles.session(session).session.connect(timeout: wait(timeout_ms))
+  }
+  return status == Status.ok.rawValue && !isConnected ? Status.timeout.rawValue : status
+}
+
+@c(rws_session_response_id) @implementation
+public func rws_session_response_id(
+  _ session: OpaquePointer?, _ id_out: UnsafeMutablePointer<rws_string>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let id_out = try required(id_out, "id_out")
+    let handle = try Handles.session(session)
+    id_out.pointee = handle.lendResponseID(try handle.session.responseID)
+  }
+}
+
+@c(rws_session_full_body) @implementation
+public func rws_session_full_body(
+  _ session: OpaquePointer?, _ input: UnsafePointer<CChar>?, _ input_len: Int,
+  _ body_out: UnsafeMutablePointer<rws_string>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let body_out = try required(body_out, "body_out")
+    let handle = try Handles.session(session)
+    let input = try TurnInput(json: bytes(input, input_len, "input"))
+    body_out.pointee = handle.lendFullBody(try handle.session.fullBody(input))
+  }
+}
+
+@c(rws_session_descriptor) @implementation
+public func rws_session_descriptor(
+  _ session: OpaquePointer?, _ descriptor_out: UnsafeMutablePointer<CInt>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let descriptor_out = try required(descriptor_out, "descriptor_out")
+    descriptor_out.pointee = try Handles.session(session).session.descriptor
+  }
+}
+
+@c(rws_session_free) @implementation
+public func rws_session_free(_ session: OpaquePointer?) {
+  Handles.sessions.remove(session)?.session.close()
+}

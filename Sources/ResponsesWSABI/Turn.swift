@@ -1,0 +1,287 @@
+import CResponsesWS
+import RWSNetwork
+import ResponsesWS
+
+final class TurnHandle: @unchecked Sendable {
+  let turn: Turn
+  private let lock = Lock()
+  private var event: Event?
+  private var result = Borrowed()
+  private var call = Borrowed()
+  private var item = Borrowed()
+  private var error: (borrowed: Borrowed, value: rws_error)?
+
+  init(_ turn: Turn) { self.turn = turn }
+
+  /// Keeps the event's memory for as long as it is lent.
+  func lend(_ event: Event) -> rws_event {
+    lock.withLock { self.event = event }
+    return rws_event(event)
+  }
+
+  func lendResult(_ fill: (Borrowed) -> rws_result) -> rws_result {
+    lock.withLock { Self.renew(&result, fill) }
+  }
+
+  func lendCall(_ fill: (Borrowed) -> rws_call) -> rws_call {
+    lock.withLock { Self.renew(&call, fill) }
+  }
+
+  func lendItem(_ fill: (Borrowed) -> rws_string) -> rws_string {
+    lock.withLock { Self.renew(&item, fill) }
+  }
+
+  /// Made once: borrowed until the turn is freed.
+  func lendError(_ error: ResponsesError) -> rws_error {
+    lock.withLock {
+      if let made = self.error { return made.value }
+      let borrowed = Borrowed()
+      let value = rws_error(error, borrowed)
+      self.error = (borrowed, value)
+      return value
+    }
+  }
+
+  private static func renew<Value>(_ slot: inout Borrowed, _ fill: (Borrowed) -> Value) -> Value {
+    let fresh = Borrowed()
+    defer { slot = fresh }
+    return fill(fresh)
+  }
+}
+
+@c(rws_turn_start) @implementation
+public func rws_turn_start(
+  _ session: OpaquePointer?, _ input: UnsafePointer<CChar>?, _ input_len: Int,
+  _ options: UnsafePointer<rws_turn_options>?, _ turn_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let session = try Handles.session(session).session
+    let options = try options.map { (pointer) throws(ResponsesError) in
+      try read(pointer, into: rws_turn_options())
+    } ?? rws_turn_options()
+    guard turn_out != nil || options.on_event != nil else {
+      throw ResponsesError(.invalidArgument, "turn_out is NULL and there is no callback.")
+    }
+    let callback = options.on_event.map {
+      EventCallback($0, options.user_data, freesTurn: turn_out == nil)
+    }
+    let prepared = try session.prepare(
+      input: TurnInput(json: bytes(input, input_len, "input")),
+      overrides: Settings(json: bytes(options.overrides, options.overrides_len, "overrides")),
+      isWarmUp: options.is_warm_up != 0, limits: limits(options, session),
+      onEvent: callback.map { callback in { callback.handle($0) } })
+    let handle = try Handles.insert(TurnHandle(prepared.turn), into: Handles.turns)
+    callback?.turn = handle
+    turn_out?.pointee = handle
+    prepared.launch()
+  }
+}
+
+private func limits(_ options: rws_turn_options, _ session: Session)
+  throws(ResponsesError) -> TurnLimits
+{
+  let client = session.limits(Session.TurnOptions())
+  func nanoseconds(_ milliseconds: Int64, _ fallback: Int64?, _ what: String)
+    throws(ResponsesError) -> Int64?
+  {
+    try limit(milliseconds, default: fallback.map { .nanoseconds($0) }, what)?.nanoseconds
+  }
+  return TurnLimits(
+    firstEvent: try nanoseconds(
+      options.first_event_timeout_ms, client.firstEvent, "first_event_timeout_ms"),
+    eventGap: try nanoseconds(
+      options.event_gap_timeout_ms, client.eventGap, "event_gap_timeout_ms"),
+    total: try nanoseconds(options.turn_timeout_ms, client.total, "turn_timeout_ms"))
+}
+
+/// Calls the caller's function for each event. `turn` is set before the turn is launched.
+private final class EventCallback: @unchecked Sendable {
+  private let function: @convention(c) (OpaquePointer?, UnsafePointer<rws_event>?, UnsafeMutableRawPointer?) -> Void
+  private let user: UserData
+  private let freesTurn: Bool
+  var turn: OpaquePointer?
+
+  init(
+    _ function: @escaping @convention(c) (OpaquePointer?, UnsafePointer<rws_event>?, UnsafeMutableRawPointer?) -> Void,
+    _ userData: UnsafeMutableRawPointer?, freesTurn: Bool
+  ) {
+    self.function = function
+    user = UserData(pointer: userData)
+    self.freesTurn = freesTurn
+  }
+
+  func handle(_ event: Event?) {
+    guard let event else {
+      function(turn, nil, user.pointer)
+      if freesTurn { rws_turn_free(turn) }
+      return
+    }
+    var value = rws_event(event)
+    value.struct_size = MemoryLayout<rws_event>.size
+    withExtendedLifetime(event) { function(turn, &value, user.pointer) }
+  }
+}
+
+@c(rws_turn_next) @implementation
+public func rws_turn_next(
+  _ turn: OpaquePointer?, _ timeout_ms: Int64, _ event_out: UnsafeMutablePointer<rws_event>?
+) -> rws_status {
+  var status = Status.ok
+  let failure = call { () throws(ResponsesError) in
+    let handle = try Handles.turn(turn)
+    let event_out = try required(event_out, "event_out")
+    switch try handle.turn.next(within: wait(timeout_ms)) {
+    case .event(let event): try write(handle.lend(event), to: event_out)
+    case .ended: status = .done
+    case .nothingYet: status = .timeout
+    }
+  }
+  return failure == Status.ok.rawValue ? status.rawValue : failure
+}
+
+@c(rws_turn_wait) @implementation
+public func rws_turn_wait(_ turn: OpaquePointer?, _ timeout_ms: Int64) -> rws_status {
+  var status = Status.done
+  let failure = call { () throws(ResponsesError) in
+    let hasEnded = try Handles.turn(turn).turn.wait(timeout: wait(timeout_ms))
+    if !hasEnded { status = .timeout }
+  }
+  return failure == Status.ok.rawValue ? status.rawValue : failure
+}
+
+@c(rws_turn_cancel) @implementation
+public func rws_turn_cancel(_ turn: OpaquePointer?) -> rws_status {
+  call { () throws(ResponsesError) in try Handles.turn(turn).turn.cancel() }
+}
+
+@c(rws_turn_result) @implementation
+public func rws_turn_result(
+  _ turn: OpaquePointer?, _ result_out: UnsafeMutablePointer<rws_result>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let handle = try Handles.turn(turn)
+    let value = handle.turn.withAssembly { assembly, end in
+      handle.lendResult { rws_result(assembly, end, $0) }
+    }
+    try write(value, to: result_out)
+  }
+}
+
+@c(rws_turn_call) @implementation
+public func rws_turn_call(
+  _ turn: OpaquePointer?, _ index: Int, _ call_out: UnsafeMutablePointer<rws_call>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let handle = try Handles.turn(turn)
+    let found = handle.turn.withAssembly { assembly, _ -> rws_call? in
+      guard assembly.calls.indices.contains(index) else { return nil }
+      return handle.lendCall { rws_call(assembly.calls[index], $0) }
+    }
+    guard let found else {
+      throw ResponsesError(.invalidArgument, "The turn has no tool call of this index.")
+    }
+    try write(found, to: call_out)
+  }
+}
+
+@c(rws_turn_item) @implementation
+public func rws_turn_item(
+  _ turn: OpaquePointer?, _ index: Int, _ item_out: UnsafeMutablePointer<rws_string>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let handle = try Handles.turn(turn)
+    let item_out = try required(item_out, "item_out")
+    guard let item = handle.turn.withAssembly({ assembly, _ in assembly.item(at: index) }) else {
+      throw ResponsesError(.invalidArgument, "The turn has no finished item of this index.")
+    }
+    item_out.pointee = handle.lendItem { $0.string(item) }
+  }
+}
+
+@c(rws_turn_stats) @implementation
+public func rws_turn_stats(
+  _ turn: OpaquePointer?, _ stats_out: UnsafeMutablePointer<rws_stats>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    try write(rws_stats(Handles.turn(turn).turn.stats), to: stats_out)
+  }
+}
+
+@c(rws_turn_error) @implementation
+public func rws_turn_error(
+  _ turn: OpaquePointer?, _ error_out: UnsafeMutablePointer<rws_error>?
+) -> rws_status {
+  var status = Status.ok
+  let failure = call { () throws(ResponsesError) in
+    let handle = try Handles.turn(turn)
+    let error_out = try required(error_out, "error_out")
+    guard let error = handle.turn.error else {
+      status = .done
+      return
+    }
+    try write(handle.lendError(error), to: error_out)
+  }
+  return failure == Status.ok.rawValue ? status.rawValue : failure
+}
+
+@c(rws_turn_free) @implementation
+public func rws_turn_free(_ turn: OpaquePointer?) {
+  Handles.turns.remove(turn)?.turn.abandon()
+}
+
+extension rws_result {
+  fileprivate init(_ assembly: TurnAssembly, _ end: TurnEnd?, _ borrowed: Borrowed) {
+    self.init()
+    outcome = (end?.outcome ?? .running).rawValue
+    response_id = borrowed.string(assembly.responseID)
+    text = borrowed.string(assembly.text)
+    refusal = borrowed.string(assembly.refusal)
+    reasoning_summary = borrowed.string(assembly.reasoningSummary)
+    incomplete_reason = borrowed.string(assembly.incompleteReason)
+    response = borrowed.string(assembly.response)
+    call_count = assembly.calls.count
+    item_count = assembly.itemCount
+    usage = rws_usage(assembly.usage)
+  }
+}
+
+extension rws_usage {
+  fileprivate init(_ usage: Usage?) {
+    self.init(
+      input_tokens: usage?.inputTokens ?? -1, cached_tokens: usage?.cachedTokens ?? -1,
+      cache_write_tokens: usage?.cacheWriteTokens ?? -1, output_tokens: usage?.outputTokens ?? -1,
+      reasoning_tokens: usage?.reasoningTokens ?? -1, total_tokens: usage?.totalTokens ?? -1)
+  }
+}
+
+extension rws_call {
+  fileprivate init(_ call: ToolCall, _ borrowed: Borrowed) {
+    self.init()
+    kind = call.kind.rawValue
+    is_complete = call.isComplete ? 1 : 0
+    call_id = borrowed.string(call.callID)
+    name = borrowed.string(call.name)
+    arguments = borrowed.string(call.arguments)
+    item = borrowed.string(call.item)
+  }
+}
+
+extension rws_stats {
+  fileprivate init(_ stats: TurnStats) {
+    self.init()
+    request_bytes = UInt64(clamping: stats.requestBytes)
+    full_request_bytes = UInt64(clamping: stats.fullRequestBytes)
+    received_bytes = UInt64(clamping: stats.receivedBytes)
+    event_count = UInt64(clamping: stats.eventCount)
+    sent_us = Self.microseconds(stats.sent)
+    first_event_us = Self.microseconds(stats.firstEvent)
+    first_output_us = Self.microseconds(stats.firstOutput)
+    end_us = Self.microseconds(stats.end)
+    is_delta = stats.isDelta ? 1 : 0
+    resend_count = Int32(clamping: stats.resendCount)
+  }
+
+  private static func microseconds(_ nanoseconds: Int64?) -> Int64 {
+    nanoseconds.map { $0 / 1000 } ?? -1
+  }
+}
