@@ -42,21 +42,22 @@ final class ClientCore: @unchecked Sendable {
   private static func connectOptions(_ options: ClientOptions) throws -> ConnectOptions {
     let url: WebSocketURL
     do {
-      url = try WebSocketURL(options.effectiveBaseURL).appending(path: "responses")
+      url = try WebSocketURL(options.effectiveBaseURL).appendingPath("responses")
     } catch {
       throw ResponsesError(.invalidArgument, "The base URL is not usable: \(error)")
     }
-    let tls = url.isSecure ? try TLSContext.client(extraCAFile: options.caFile) : nil
-    var connect = ConnectOptions(
-      host: url.host, port: url.port, target: url.target, tls: tls,
-      headers: options.upgradeHeaders.map { HeaderField($0.name, $0.value) })
-    connect.timeoutNanoseconds = options.connectTimeout?.nanoseconds ?? .max
-    connect.limits.receivedMessageBytes = options.messageBytesMax
+    var fields = HTTPFields()
+    for header in options.upgradeHeaders { fields.append(header.name, header.value) }
     do {
-      try ClientHandshake.check(headers: connect.headers)
+      // Only for its checks: a bad header must fail here, not at the first turn.
+      _ = try ClientHandshake(url: url, nonce: [UInt8](repeating: 0, count: 16), fields: fields)
     } catch {
       throw ResponsesError(.invalidArgument, "A header cannot be sent: \(error)")
     }
+    let tls = url.isSecure ? try TLSContext.client(extraCAFile: options.caFile) : nil
+    var connect = ConnectOptions(url: url, tls: tls, fields: fields)
+    connect.timeoutNanoseconds = options.connectTimeout?.nanoseconds ?? .max
+    connect.limits.receivedMessageBytes = options.messageBytesMax
     return connect
   }
 

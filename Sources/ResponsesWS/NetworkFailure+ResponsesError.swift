@@ -1,5 +1,6 @@
 import RWSJSON
 import RWSNetwork
+import RWSWebSocket
 
 extension ResponsesError {
   /// The one table from what the network says to what the user gets.
@@ -26,16 +27,24 @@ extension ResponsesError {
     closeCode = Int32(failure.closeCode ?? 0)
   }
 
-  /// An HTTP answer to the upgrade: the API's own error if the body holds one.
+  /// An HTTP answer to the upgrade, read as the error event that it stands for: status, headers and
+  /// the `error` of its body, if there is one.
   private init(refused answer: HTTPAnswer, _ message: String) {
-    var fields = APIErrorFields(httpStatus: answer.status, headers: answer.headers.map {
-      ($0.name, $0.value)
-    })
-    if let body = try? JSONValue(parsing: answer.body) { fields.read(body) }
-    let ofAPI = answer.body.withUnsafeBytes {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.member("status", answer.status)
+    writer.key("headers")
+    writer.beginObject()
+    for field in answer.fields.all { writer.member(field.name, field.value) }
+    writer.endObject()
+    if let error = (try? JSONValue(parsing: answer.body))?["error"] { writer.member("error", error) }
+    writer.endObject()
+    let fields = writer.bytes.withUnsafeBytes { text in
+      APIErrorFields((try? EventScanner.scan(text)) ?? ScannedEvent(), in: text)
+    }
+    self = answer.body.withUnsafeBytes {
       ResponsesError(fields, fallback: .upgradeRefused, body: $0)
     }
-    self = ofAPI
-    self.message = fields.message.isEmpty ? message : "\(message) It says: \(ofAPI.message)"
+    self.message = fields.message == nil ? message : "\(message) It says: \(self.message)"
   }
 }

@@ -62,16 +62,19 @@ public final class Session: Sendable {
   public func start(_ input: [InputItem], options: TurnOptions = TurnOptions())
     throws(ResponsesError) -> Turn
   {
-    try start(
+    let prepared = try prepare(
       input: TurnInput(json: InputItem.array(of: input)),
       overrides: Settings(json: Array(options.overrides.utf8)),
       isWarmUp: options.isWarmUp, limits: limits(options), onEvent: nil)
+    prepared.launch()
+    return prepared.turn
   }
 
-  package func start(
+  /// A turn that begins with `launch()`, so that a callback can know its handle before the first event.
+  package func prepare(
     input: TurnInput, overrides: Settings, isWarmUp: Bool, limits: TurnLimits,
     onEvent: (@Sendable (Event?) -> Void)?
-  ) throws(ResponsesError) -> Turn {
+  ) throws(ResponsesError) -> (turn: Turn, launch: () -> Void) {
     try checkIsOpen()
     let id = TurnID(
       state.lock.withLock {
@@ -83,8 +86,10 @@ public final class Session: Sendable {
       limits: limits)
     let turn = TurnCore(id: id, signal: signal, onEvent: onEvent)
     let start = Instant(nanoseconds: MonotonicClock.now())
-    client.core.loop.post { [core] in core.start(request, turn, requestedAt: start) }
-    return Turn(session: self, core: turn)
+    let launch = { [core] in
+      core.client.loop.post { core.start(request, turn, requestedAt: start) }
+    }
+    return (Turn(session: self, core: turn), launch)
   }
 
   /// Connects ahead, so that the first turn need not wait for it. Optional.

@@ -81,7 +81,14 @@ final class SessionCore: @unchecked Sendable {
     case .send(let id, let body, let turn):
       guard id == connection, let channel else { return }
       client.log(.debug, "turn \(turn.value): sending \(body.count) bytes")
-      channel.send(text: body, tag: turn.value)
+      guard !channel.send(text: body, tag: turn.value), channel.isOpen else { return }
+      // Refused by the bound on queued bytes; nothing of it was sent.
+      self.channel = nil
+      connection = nil
+      client.bury(channel)
+      machine.closed(
+        id, ResponsesError(.messageTooLarge, "The request is too large to be queued for sending."),
+        now: now)
     case .close(let id):
       guard id == connection, let channel else { return }
       self.channel = nil

@@ -1,44 +1,37 @@
-import Glibc
 import RWSNetwork
 
 /// A descriptor that is readable while any turn of a session has something to read: the bridge to
 /// event loops of others. Made when first asked for; until then only a count is kept.
 final class SessionSignal: @unchecked Sendable {
   private let lock = Lock()
-  private var descriptor: Int32 = -1
+  private var descriptor: EventDescriptor?
   private var readyTurns = 0
 
-  deinit {
-    if descriptor >= 0 { Glibc.close(descriptor) }
-  }
-
   func open() throws(ResponsesError) -> Int32 {
-    let result = lock.withLock {
-      if descriptor < 0 {
-        descriptor = eventfd(readyTurns > 0 ? 1 : 0, Int32(EFD_NONBLOCK.rawValue | EFD_CLOEXEC.rawValue))
+    do throws(NetworkFailure) {
+      return try lock.withLock { () throws(NetworkFailure) in
+        if let descriptor { return descriptor.number }
+        let made = try EventDescriptor()
+        if readyTurns > 0 { made.set() }
+        descriptor = made
+        return made.number
       }
-      return descriptor
+    } catch {
+      throw ResponsesError(error)
     }
-    guard result >= 0 else {
-      throw ResponsesError(.resources, "No descriptor could be made (errno \(errno)).")
-    }
-    return result
   }
 
   func turnBecameReady() {
     lock.withLock {
       readyTurns += 1
-      if readyTurns == 1, descriptor >= 0 { eventfd_write(descriptor, 1) }
+      if readyTurns == 1 { descriptor?.set() }
     }
   }
 
   func turnWasDrained() {
     lock.withLock {
       readyTurns -= 1
-      if readyTurns == 0, descriptor >= 0 {
-        var value: eventfd_t = 0
-        eventfd_read(descriptor, &value)
-      }
+      if readyTurns == 0 { descriptor?.clear() }
     }
   }
 }

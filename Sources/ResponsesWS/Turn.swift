@@ -13,10 +13,7 @@ public final class Turn: Sendable {
     self.core = core
   }
 
-  deinit {
-    core.abandon()
-    cancel()
-  }
+  deinit { abandon() }
 
   public enum Next: Sendable {
     case event(Event)
@@ -45,7 +42,7 @@ public final class Turn: Sendable {
   /// - Returns: false if the turn still runs.
   @discardableResult
   public func wait(timeout: Duration? = nil) throws(ResponsesError) -> Bool {
-    switch try read(timeout, core.waitForEnd(until:hasRoomAgain:)) {
+    switch try read(timeout, { core.waitForEnd(until: $0, hasRoomAgain: resume) }) {
     case .event, .nothingYet: false
     case .ended: true
     }
@@ -57,6 +54,14 @@ public final class Turn: Sendable {
   public func cancel() {
     guard !core.hasEnded, !session.client.core.isForkedChild else { return }
     session.client.core.loop.post { [id = core.id, core = session.core] in core.cancel(id) }
+  }
+
+  /// The caller has let go of the turn: it is cancelled if it runs, and when this returns its callback
+  /// runs no more (called from that callback: after it has returned).
+  package func abandon() {
+    guard !session.client.core.isForkedChild else { return }
+    core.abandon(waitingForCallback: !session.client.core.thread.isCurrent)
+    cancel()
   }
 
   // MARK: What it has brought, read yet or not
@@ -99,13 +104,13 @@ public final class Turn: Sendable {
   }
 
   private func read(
-    _ timeout: Duration?, _ body: (_ deadline: Int64?, _ hasRoomAgain: () -> Void) -> TurnCore.Next
+    _ timeout: Duration?, _ body: (_ deadline: Int64?) -> TurnCore.Next
   ) throws(ResponsesError) -> Next {
     let client = session.client.core
     if client.isForkedChild { throw ResponsesError(.forked, "The turn belongs to the parent process.") }
     let mayWait = timeout != .zero && !client.thread.isCurrent
     let deadline = mayWait ? timeout.map { MonotonicClock.deadline(after: $0.nanoseconds) } : 0
-    switch body(deadline, resume) {
+    switch body(deadline) {
     case .event(let event): return .event(event)
     case .ended(nil): return .ended
     case .ended(let error?): throw error

@@ -34,6 +34,8 @@ final class TurnCore: @unchecked Sendable {
   private var isAwaited = false
   private var isSignalled = false
   private var isEndReported = false
+  private var isAbandoned = false
+  private var isCallbackRunning = false
   private var assembly = TurnAssembly()
   private var stats = TurnStats()
   private var end: TurnEnd?
@@ -58,8 +60,8 @@ final class TurnCore: @unchecked Sendable {
       return (isFull ? .isFull : .hasRoom, noteArrival())
     }
     wake?()
-    if let onEvent {
-      for index in batch.records.indices { onEvent(Event(batch: batch, index: index)) }
+    for index in onEvent == nil ? 0..<0 : batch.records.indices {
+      callBack(Event(batch: batch, index: index))
     }
     return fullness
   }
@@ -72,7 +74,22 @@ final class TurnCore: @unchecked Sendable {
       return noteArrival()
     }
     wake?()
-    onEvent?(nil)
+    callBack(nil)
+  }
+
+  /// `abandon` waits for a callback that runs: afterwards the caller may free what it uses.
+  private func callBack(_ event: Event?) {
+    guard let onEvent else { return }
+    let isWanted = lock.withLock {
+      isCallbackRunning = !isAbandoned
+      return isCallbackRunning
+    }
+    guard isWanted else { return }
+    onEvent(event)
+    lock.withLock {
+      isCallbackRunning = false
+      arrived.broadcast()
+    }
   }
 
   /// Under the lock. Returns what must be called outside it.
@@ -182,13 +199,15 @@ final class TurnCore: @unchecked Sendable {
   }
 
   /// The handle is gone: nothing will be read any more.
-  func abandon() {
+  func abandon(waitingForCallback: Bool) {
     lock.withLock {
+      isAbandoned = true
       isDiscarding = true
       batches = []
       nextBatch = 0
       unsignal()
       isSignalled = true  // Nobody is there to be signalled again.
+      while waitingForCallback, isCallbackRunning { _ = arrived.wait(lock, until: nil) }
     }
   }
 

@@ -4,14 +4,15 @@ extension ResponsesError {
   /// - Parameter fallback: the status where the table knows neither code nor HTTP status.
   package init(_ fields: APIErrorFields, fallback: Status, body: UnsafeRawBufferPointer) {
     let status = Self.status(fields, fallback)
-    let text = fields.message.isEmpty ? "The server gave no message." : fields.message
+    let text = fields.message.flatMap { $0.isEmpty ? nil : $0 } ?? "The server gave no message."
     self.init(status, text + Self.advice(status, fields))
-    httpStatus = Int32(clamping: fields.status ?? 0)
-    retryAfterMilliseconds = fields.retryAfterMilliseconds
-    code = fields.code
-    type = fields.type
-    param = fields.param
-    requestID = fields.requestID
+    httpStatus = fields.status
+    retryAfterMilliseconds =
+      fields.retryAfterMilliseconds < 0 ? nil : fields.retryAfterMilliseconds
+    code = fields.code ?? ""
+    type = fields.type ?? ""
+    param = fields.param ?? ""
+    requestID = fields.requestID ?? ""
     self.body = Array(body.prefix(Self.bodyBytesMax))
   }
 
@@ -26,10 +27,10 @@ extension ResponsesError {
     default: break
     }
     // Some servers name the field, or only write the sentence (user-pain 23).
-    if fields.param == "previous_response_id", fields.code.isEmpty || fields.status == 404 {
+    if fields.param == "previous_response_id", fields.code == nil || fields.status == 404 {
       return .previousResponseNotFound
     }
-    switch fields.status ?? 0 {
+    switch fields.status {
     case 401, 403: return .unauthorized
     case 429: return .rateLimited
     case 500...599 where fields.status != 501: return .overloaded

@@ -30,19 +30,17 @@ package final class EventBatch: @unchecked Sendable {
 
   /// Copies `text`, whose scan gave `fields`.
   package func append(_ text: UnsafeRawBufferPointer, _ fields: ScannedEvent) {
-    // An escape never decodes to more bytes than it is written with.
-    reserve(text.count + (fields.deltaHasEscapes ? fields.delta.count : 0))
+    reserve(text.count + (fields.delta.hasEscapes ? fields.delta.lengthAtMost : 0))
     let start = used
-    (memory + start).copyMemory(from: text)
+    UnsafeMutableRawBufferPointer(start: memory + start, count: text.count).copyMemory(from: text)
     used += text.count
     jsonBytes += text.count
-    var deltaStart = start + fields.delta.start
-    var deltaCount = fields.delta.count
-    if fields.deltaHasEscapes {
-      let source = UnsafeRawBufferPointer(start: memory + deltaStart, count: deltaCount)
+    var deltaStart = start + Int(fields.delta.span.start)
+    var deltaCount = fields.delta.lengthAtMost
+    if fields.delta.hasEscapes {
       let free = UnsafeMutableRawBufferPointer(start: memory + used, count: capacity - used)
       deltaStart = used
-      deltaCount = JSONString.decode(source, into: free)
+      deltaCount = fields.delta.decode(in: text, into: free)
       used += deltaCount
     }
     records.append(
@@ -69,8 +67,13 @@ package final class EventBatch: @unchecked Sendable {
     UnsafeRawBufferPointer(start: memory + record.deltaStart, count: record.deltaCount)
   }
 
-  /// Bytes of a span of the record's event.
-  package func bytes(_ span: Span, of record: Record) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: memory + record.start + span.start, count: span.count)
+  /// Bytes of a value of the record's event, as received.
+  package func bytes(_ span: EventSpan, of record: Record) -> UnsafeRawBufferPointer {
+    span.bytes(in: json(record))
+  }
+
+  /// Bytes of a string of the record's event, as written; ids and types hold no escapes in practice.
+  package func bytes(_ string: EventString, of record: Record) -> UnsafeRawBufferPointer {
+    string.content(in: json(record))
   }
 }

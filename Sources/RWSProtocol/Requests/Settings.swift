@@ -4,11 +4,11 @@ import RWSJSON
 /// sent verbatim, unknown fields included; the fields that the library itself decides are refused.
 package struct Settings: Sendable, Equatable {
   package struct Field: Sendable, Equatable {
-    let name: String
+    package let name: String
     /// The member as it stands in the body: `"name":value`.
-    let member: [UInt8]
-    let value: JSONValue
-    static func == (left: Field, right: Field) -> Bool { left.member == right.member }
+    package let member: [UInt8]
+    package let value: JSONValue
+    package static func == (left: Field, right: Field) -> Bool { left.member == right.member }
   }
 
   package private(set) var fields: [Field] = []

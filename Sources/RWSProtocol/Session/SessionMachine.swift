@@ -153,8 +153,7 @@ package final class SessionMachine {
 
   package func flushed(_ turn: TurnID, now: Instant) {
     guard active?.request.id == turn, case .sending = active?.phase else { return }
-    active?.phase = .waiting(since: now)
-    active?.stats.sent = active?.elapsed(now)
+    active?.flushed(now)
   }
 
   package func receive(_ connection: ConnectionID, text: UnsafeRawBufferPointer, now: Instant) {
@@ -169,7 +168,7 @@ package final class SessionMachine {
       guard active != nil else { return idle(fields, text, now) }
       received(fields, text, now)
     case .draining(connection):
-      guard fields.kind.isTerminal else { return }
+      guard fields.kind.isTerminal || fields.kind == .error else { return }
       link = .open(connection)
       pump(now)
     case .none, .connecting, .open, .draining:
@@ -271,7 +270,7 @@ package final class SessionMachine {
   // MARK: Receiving
 
   private func received(_ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant) {
-    if fields.kind.isError, resend(after: fields, text, now) { return }
+    if fields.kind == .error, resend(after: fields, text, now) { return }
     active?.append(text, fields, now)
     switch fields.kind {
     case .outputTextDelta, .refusalDelta, .functionCallArgumentsDelta, .customToolCallInputDelta,
@@ -281,7 +280,7 @@ package final class SessionMachine {
       .reasoningSummaryTextDone, .reasoningTextDone:
       break
     case .other, .notice:
-      if fields.kind.isTerminal { finish(fields, text, now) }
+      break
     case .responseCreated, .responseQueued, .responseInProgress:
       active?.hasStarted = true
     case .outputItemDone:
@@ -291,7 +290,7 @@ package final class SessionMachine {
     case .responseCompleted, .responseIncomplete, .responseFailed:
       finish(fields, text, now)
     case .error:
-      fail(APIErrorFields(fields, text), .api, text, now)
+      fail(fields, .api, text, now)
     }
   }
 
@@ -303,7 +302,7 @@ package final class SessionMachine {
     guard let turn = active, !turn.hasStarted, !turn.hasOutput,
       !turn.request.settings.hasConversation
     else { return false }
-    let error = ResponsesError(APIErrorFields(fields, text), fallback: .api, body: text)
+    let error = ResponsesError(APIErrorFields(fields, in: text), fallback: .api, body: text)
     switch error.status {
     case .previousResponseNotFound where turn.stats.isDelta:
       guard !turn.resendReasons.contains(error.code) else { return false }
@@ -327,34 +326,25 @@ package final class SessionMachine {
   }
 
   private func finish(_ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant) {
-    guard let response = fields.response.value(in: text) else {
-      return received(invalid: text, "a terminal event without a response", nil, now)
-    }
-    let status = response["status"]?.string
     switch fields.kind {
-    case .responseFailed:
-      fail(APIErrorFields(failed: response), .responseFailed, text, now)
+    case .responseFailed: return fail(fields, .responseFailed, text, now)
     case .responseIncomplete:
-      commit(response, isComplete: false)
+      commit(fields.response.bytes(in: text), isComplete: false)
       endActive(.incomplete, nil, now)
-      pump(now)
     default:
-      // `response.done` of gateways says how it ended in `status`.
-      if status == "failed" {
-        return fail(APIErrorFields(failed: response), .responseFailed, text, now)
-      }
-      commit(response, isComplete: status != "incomplete")
-      endActive(status == "incomplete" ? .incomplete : .completed, nil, now)
-      pump(now)
+      commit(fields.response.bytes(in: text), isComplete: true)
+      endActive(.completed, nil, now)
     }
+    pump(now)
   }
 
   private func fail(
-    _ fields: APIErrorFields, _ fallback: Status, _ text: UnsafeRawBufferPointer, _ now: Instant
+    _ fields: ScannedEvent, _ fallback: Status, _ text: UnsafeRawBufferPointer, _ now: Instant
   ) {
     // A failed continuation evicts the response that it referred to (protocol.md, The server's cache).
     dropAnchorUnlessStored()
-    var error = ResponsesError(fields, fallback: fallback, body: text)
+    var error = ResponsesError(
+      APIErrorFields(fields, in: text), fallback: fallback, body: text)
     if error.status == .connectionLimit { dropLink() }
     error.execution = active.map { $0.hasStarted || $0.hasOutput ? $0.execution : .rejected }
       ?? .rejected
@@ -379,8 +369,8 @@ package final class SessionMachine {
 
   /// Without a turn in flight only the connection itself can be meant.
   private func idle(_ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant) {
-    guard fields.kind.isError else { return }
-    let error = ResponsesError(APIErrorFields(fields, text), fallback: .api, body: text)
+    guard fields.kind == .error else { return }
+    let error = ResponsesError(APIErrorFields(fields, in: text), fallback: .api, body: text)
     guard error.status == .connectionLimit else { return }
     dropLink()
     dropAnchorUnlessStored()
@@ -400,24 +390,26 @@ package final class SessionMachine {
   // MARK: The chain
 
   /// Id and boundary move together (protocol.md, Full replay 1).
-  private func commit(_ response: JSONValue, isComplete: Bool) {
+  private func commit(_ text: UnsafeRawBufferPointer, isComplete: Bool) {
     guard let turn = active, case .open(let connection) = link else { return }
-    let id = response["id"]?.string ?? ""
     var output = turn.finishedItems.sorted { $0.outputIndex < $1.outputIndex }.map(\.item)
-    if output.isEmpty { output = response["output"].map { Array($0.elements) } ?? [] }
-    guard isComplete || !Self.holdsUnfinishedCall(output, response) else {
-      anchor = nil
-      return
+    if output.isEmpty || !isComplete {
+      let terminal = (try? JSONValue(parsing: text))?["output"]?.elements ?? []
+      guard isComplete || !Self.holdsUnfinishedCall(output + terminal) else {
+        anchor = nil
+        return
+      }
+      if output.isEmpty { output = terminal }
     }
     history.commit(input: turn.request.input.items, output: output)
+    let id = ResponseFields(text).idText
     anchor = id.isEmpty
       ? nil
       : Anchor(responseID: id, isStored: turn.request.settings.isStored, connection: connection)
   }
 
-  private static func holdsUnfinishedCall(_ output: [JSONValue], _ response: JSONValue) -> Bool {
-    let all = output + (response["output"].map { Array($0.elements) } ?? [])
-    return all.contains { item in
+  private static func holdsUnfinishedCall(_ output: [JSONValue]) -> Bool {
+    output.contains { item in
       guard item["type"]?.string?.hasSuffix("_call") == true else { return false }
       return ["in_progress", "incomplete"].contains(item["status"]?.string ?? "")
     }
@@ -509,6 +501,11 @@ extension ActiveTurn {
     let batch = self.batch ?? EventBatch(capacity: text.count + 1024)
     batch.append(text, fields)
     self.batch = batch
+  }
+
+  fileprivate mutating func flushed(_ now: Instant) {
+    phase = .waiting(since: now)
+    stats.sent = elapsed(now)
   }
 
   fileprivate mutating func appendNotice(type: String, reason: String) {

@@ -52,19 +52,19 @@ package struct TurnAssembly: Sendable {
         Surrogates.append(batch.delta(record), to: &calls[index].arguments)
       }
     case .outputItemAdded:
-      if let item = value(record.fields.item, record, batch) {
+      if let item = record.fields.item.value(in: batch.json(record)) {
         addCall(item, outputIndex: record.fields.outputIndex)
       }
     case .outputItemDone:
-      if let item = value(record.fields.item, record, batch) {
+      if let item = record.fields.item.value(in: batch.json(record)) {
         finish(item, outputIndex: record.fields.outputIndex)
       }
     case .responseCreated, .responseQueued, .responseInProgress:
-      if responseID.isEmpty, let response = value(record.fields.response, record, batch) {
-        responseID = response["id"]?.string ?? ""
+      if responseID.isEmpty {
+        responseID = ResponseFields(batch.bytes(record.fields.response, of: record)).idText
       }
     case .responseCompleted, .responseFailed, .responseIncomplete:
-      if let response = value(record.fields.response, record, batch) { end(response) }
+      end(batch.bytes(record.fields.response, of: record))
     case .other, .error, .contentPartAdded, .contentPartDone, .outputTextDone, .refusalDone,
       .functionCallArgumentsDone, .customToolCallInputDone, .reasoningSummaryPartDone,
       .reasoningSummaryTextDone, .reasoningTextDelta, .reasoningTextDone, .notice:
@@ -72,13 +72,15 @@ package struct TurnAssembly: Sendable {
     }
   }
 
-  private mutating func end(_ value: JSONValue) {
-    let fields = ResponseFields(value)
-    if !fields.id.isEmpty { responseID = fields.id }
-    incompleteReason = fields.incompleteReason
+  private mutating func end(_ text: UnsafeRawBufferPointer) {
+    let fields = ResponseFields(text)
+    if fields.id != nil { responseID = fields.idText }
+    incompleteReason = fields.incompleteReason ?? ""
     usage = fields.usage
-    response = Array(value.bytes)
-    guard finished.isEmpty, let output = value["output"] else { return }
+    response = Array(text)
+    guard finished.isEmpty, let value = try? JSONValue(parsing: text),
+      let output = value["output"]
+    else { return }
     for (index, item) in output.elements.enumerated() {
       finish(item, outputIndex: Int64(index))
     }
@@ -160,13 +162,6 @@ package struct TurnAssembly: Sendable {
     case "custom_tool_call": .custom
     default: nil
     }
-  }
-
-  private func value(
-    _ span: Span, _ record: EventBatch.Record, _ batch: EventBatch
-  ) -> JSONValue? {
-    guard span.count > 0 else { return nil }
-    return try? JSONValue(parsing: Array(batch.bytes(span, of: record)))
   }
 }
 
