@@ -16,6 +16,12 @@ package struct ForkGuard: Sendable {
   package var isForkedChild: Bool {
     ProcessState.shared.pointee.forks != generation
   }
+
+  /// Runs `body` under the process-wide lock that is free and consistent in a forked child: for tables of the layers
+  /// above. `body` must be short and call nothing that waits or takes this lock.
+  package static func withProcessLock<Result>(_ body: () -> Result) -> Result {
+    ProcessState.withLock(body)
+  }
 }
 
 /// What this library keeps once per process: the number of forks that led to it, and the lock of its registries.

@@ -94,7 +94,7 @@ final class TurnCore: @unchecked Sendable {
 
   /// Under the lock. Returns what must be called outside it.
   private func noteArrival() -> (@Sendable () -> Void)? {
-    if !isSignalled, onEvent == nil {
+    if !isSignalled, onEvent == nil, !isAbandoned {
       isSignalled = true
       signal.turnBecameReady()
     }
@@ -206,7 +206,6 @@ final class TurnCore: @unchecked Sendable {
       batches = []
       nextBatch = 0
       unsignal()
-      isSignalled = true  // Nobody is there to be signalled again.
       while waitingForCallback, isCallbackRunning { _ = arrived.wait(lock, until: nil) }
     }
   }

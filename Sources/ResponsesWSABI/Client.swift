@@ -14,10 +14,7 @@ public func rws_client_new(
 ) -> rws_status {
   call { () throws(ResponsesError) in
     let client_out = try required(client_out, "client_out")
-    let options = try options.map { (pointer) throws(ResponsesError) in
-      try read(pointer, into: rws_client_options())
-    }
-    let client = try Client(ClientOptions(options ?? rws_client_options()))
+    let client = try Client(ClientOptions(read(options, into: rws_client_options())))
     client_out.pointee = try Handles.insert(ClientHandle(client), into: Handles.clients)
   }
 }

@@ -13,19 +13,17 @@ final class HandleTable<Object: AnyObject>: @unchecked Sendable {
   }
 
   private let kind: UInt
-  private let lock = Lock()
   private var slots: [Slot] = []
   private var free: [Int] = []
 
   /// - Parameter kind: 1 to 15, different for each table.
   init(kind: UInt) {
     self.kind = kind
-    ForkGuard.holdDuringFork(lock)
   }
 
   /// nil when 2²⁸ handles live.
   func insert(_ object: Object) -> OpaquePointer? {
-    lock.withLock {
+    ForkGuard.withProcessLock {
       let index = free.popLast() ?? slots.count
       guard index < 1 << 28 else { return nil }
       if index == slots.count { slots.append(Slot()) }
@@ -36,12 +34,12 @@ final class HandleTable<Object: AnyObject>: @unchecked Sendable {
   }
 
   subscript(handle: OpaquePointer?) -> Object? {
-    lock.withLock { index(of: handle).flatMap { slots[$0].object } }
+    ForkGuard.withProcessLock { index(of: handle).flatMap { slots[$0].object } }
   }
 
   /// The object, which no handle names any more.
   func remove(_ handle: OpaquePointer?) -> Object? {
-    lock.withLock {
+    ForkGuard.withProcessLock {
       guard let index = index(of: handle), let object = slots[index].object else { return nil }
       slots[index].object = nil
       slots[index].generation &+= 1

@@ -17,11 +17,12 @@ extension rws_stats: SizedStruct {}
 
 private let structSizeMax = 1 << 16
 
-/// The caller's options over zeroes. A newer caller's unknown fields are refused unless zero: they
-/// must not be ignored silently.
-func read<Struct: SizedStruct>(_ pointer: UnsafePointer<Struct>, into zeroes: Struct)
+/// The caller's options over zeroes, NULL for all defaults. A newer caller's unknown fields are refused
+/// unless zero: they must not be ignored silently.
+func read<Struct: SizedStruct>(_ pointer: UnsafePointer<Struct>?, into zeroes: Struct)
   throws(ResponsesError) -> Struct
 {
+  guard let pointer else { return zeroes }
   let size = try checkedSize(pointer.pointee.struct_size)
   let bytes = UnsafeRawBufferPointer(start: pointer, count: size)
   let known = MemoryLayout<Struct>.size

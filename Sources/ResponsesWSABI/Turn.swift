@@ -56,20 +56,20 @@ public func rws_turn_start(
 ) -> rws_status {
   call { () throws(ResponsesError) in
     let session = try Handles.session(session).session
-    let options = try options.map { (pointer) throws(ResponsesError) in
-      try read(pointer, into: rws_turn_options())
-    } ?? rws_turn_options()
-    guard turn_out != nil || options.on_event != nil else {
+    let given = try read(options, into: rws_turn_options())
+    var callback: EventCallback?
+    var onEvent: (@Sendable (Event?) -> Void)?
+    if let function = given.on_event {
+      let made = EventCallback(function, given.user_data, freesTurn: turn_out == nil)
+      callback = made
+      onEvent = { event in made.handle(event) }
+    } else if turn_out == nil {
       throw ResponsesError(.invalidArgument, "turn_out is NULL and there is no callback.")
-    }
-    let callback = options.on_event.map {
-      EventCallback($0, options.user_data, freesTurn: turn_out == nil)
     }
     let prepared = try session.prepare(
       input: TurnInput(json: bytes(input, input_len, "input")),
-      overrides: Settings(json: bytes(options.overrides, options.overrides_len, "overrides")),
-      isWarmUp: options.is_warm_up != 0, limits: limits(options, session),
-      onEvent: callback.map { callback in { callback.handle($0) } })
+      overrides: Settings(json: bytes(given.overrides, given.overrides_len, "overrides")),
+      isWarmUp: given.is_warm_up != 0, limits: turnLimits(given, session), onEvent: onEvent)
     let handle = try Handles.insert(TurnHandle(prepared.turn), into: Handles.turns)
     callback?.turn = handle
     turn_out?.pointee = handle
@@ -77,7 +77,7 @@ public func rws_turn_start(
   }
 }
 
-private func limits(_ options: rws_turn_options, _ session: Session)
+private func turnLimits(_ options: rws_turn_options, _ session: Session)
   throws(ResponsesError) -> TurnLimits
 {
   let client = session.limits(Session.TurnOptions())
