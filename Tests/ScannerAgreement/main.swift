@@ -89,7 +89,7 @@ struct Dump {
       return
     }
     for count in [
-      usage.input, usage.cached, usage.cacheWrite, usage.output, usage.reasoning, usage.total,
+      usage.inputTokens, usage.cachedTokens, usage.cacheWriteTokens, usage.outputTokens, usage.reasoningTokens, usage.totalTokens,
     ] {
       number(count)
     }

@@ -2,7 +2,7 @@ import RWSJSON
 
 /// The event types that have a kind of their own: the RWS_EVENT_… of Include/responsesws.h, same
 /// numbers.
-package enum EventKind: Int32, Sendable, CaseIterable {
+public enum EventKind: Int32, Sendable, CaseIterable {
   case other = 0
   case responseCreated = 1
   case responseQueued = 2

@@ -27,12 +27,12 @@ import Testing
     #expect(fields.errorCode == "server_error")
     #expect(fields.errorMessage == "Oh")
     #expect(fields.incompleteReason == "max_output_tokens")
-    #expect(fields.usage?.input == 10)
-    #expect(fields.usage?.cached == 4)
-    #expect(fields.usage?.cacheWrite == 5)
-    #expect(fields.usage?.output == 3)
-    #expect(fields.usage?.reasoning == 1)
-    #expect(fields.usage?.total == 13)
+    #expect(fields.usage?.inputTokens == 10)
+    #expect(fields.usage?.cachedTokens == 4)
+    #expect(fields.usage?.cacheWriteTokens == 5)
+    #expect(fields.usage?.outputTokens == 3)
+    #expect(fields.usage?.reasoningTokens == 1)
+    #expect(fields.usage?.totalTokens == 13)
   }
 
   @Test("a sparse response is no error, and usage without details says so")
@@ -40,10 +40,10 @@ import Testing
     #expect(response("{}").id == nil)
     #expect(response(#"{"usage":null}"#).usage == nil)
     let usage = response(#"{"usage":{"input_tokens":1,"input_tokens_details":null,"total_tokens":-4}}"#).usage
-    #expect(usage?.input == 1)
-    #expect(usage?.cached == -1)
-    #expect(usage?.output == -1)
-    #expect(usage?.total == -1)
+    #expect(usage?.inputTokens == 1)
+    #expect(usage?.cachedTokens == -1)
+    #expect(usage?.outputTokens == -1)
+    #expect(usage?.totalTokens == -1)
   }
 
   @Test("an item gives its bytes unescaped: numbers, NUL and lone surrogates unharmed")
