@@ -113,26 +113,37 @@ package struct JSONCursor {
   package mutating func takeValue(depth: Int = 0) throws(JSONError) -> JSONSpan {
     let kind = try peekKind()
     let start = position
-    if kind == .string {
-      let hasEscapes = try takeString().hasEscapes
-      return JSONSpan(kind: kind, hasEscapes: hasEscapes, start: start, end: position)
+    var hasEscapes = false
+    if kind == .object || kind == .array {
+      position = try endOfContainer(depth: depth)
+    } else {
+      hasEscapes = try takeScalar(kind)
     }
-    position = kind == .number ? try endOfNumber() : try endOfOther(kind, depth: depth)
-    return JSONSpan(kind: kind, start: start, end: position)
+    return JSONSpan(kind: kind, hasEscapes: hasEscapes, start: start, end: position)
+  }
+
+  /// Steps over the value at the cursor, which is no container. True for a string with escapes.
+  @inlinable @inline(__always)
+  mutating func takeScalar(_ kind: JSONKind) throws(JSONError) -> Bool {
+    if kind == .string { return try takeString().hasEscapes }
+    position = kind == .number ? try endOfNumber() : try endOfLiteral()
+    return false
   }
 
   @usableFromInline
-  func endOfOther(_ kind: JSONKind, depth: Int) throws(JSONError) -> Int {
-    switch kind {
-    case .object, .array: try endOfContainer(depth: depth)
-    case .bool: try endOfLiteral(text[position] == UInt8(ascii: "t") ? "true" : "false")
-    case .null: try endOfLiteral("null")
-    // Taken by the caller.
-    case .string, .number: position
-    }
+  func endOfContainer(depth: Int) throws(JSONError) -> Int {
+    if let end = endOfEmptyContainer(depth: depth) { return end }
+    return try endOfFullContainer(depth: depth)
   }
 
-  private func endOfContainer(depth: Int) throws(JSONError) -> Int {
+  /// Most deltas carry one (`"logprobs":[]`); the nesting stack would cost more than all the rest.
+  private func endOfEmptyContainer(depth: Int) -> Int? {
+    guard depth < Self.depthLimit, position &+ 1 < text.count else { return nil }
+    // `{` and `}`, `[` and `]` are two apart, in ASCII.
+    return text[position &+ 1] == text[position] &+ 2 ? position &+ 2 : nil
+  }
+
+  private func endOfFullContainer(depth: Int) throws(JSONError) -> Int {
     var cursor = self
     var nesting = NestingStack()
     while true {
@@ -143,7 +154,7 @@ package struct JSONCursor {
         cursor.position &+= 1
         cursor.isAtStart = true
       } else {
-        _ = try cursor.takeValue()
+        _ = try cursor.takeScalar(kind)
       }
       // A container was entered or a value stepped over: on to the next value, out of all containers
       // that end here.
@@ -154,7 +165,15 @@ package struct JSONCursor {
     }
   }
 
-  private func endOfLiteral(_ literal: StaticString) throws(JSONError) -> Int {
+  /// `true`, `false` or `null`, by the first letter.
+  @usableFromInline
+  func endOfLiteral() throws(JSONError) -> Int {
+    let literal: StaticString =
+      switch text[position] {
+      case UInt8(ascii: "t"): "true"
+      case UInt8(ascii: "f"): "false"
+      default: "null"
+      }
     for index in 0..<literal.utf8CodeUnitCount {
       guard position &+ index < text.count else { throw JSONError(.unexpectedEnd, at: text.count) }
       guard text[position &+ index] == literal.utf8Start[index] else {

@@ -2,22 +2,21 @@
 package enum JSONNumber {
   /// The value of an integer as written: nil for a fraction or an exponent, and beyond Int64.
   package static func integer(_ number: UnsafeRawBufferPointer) -> Int64? {
-    guard let first = number.first else { return nil }
-    let isNegative = first == ASCII.minus
-    let digits = UnsafeRawBufferPointer(rebasing: isNegative ? number[1...] : number[...])
-    guard !digits.isEmpty else { return nil }
-    var value: Int64 = 0
-    for byte in digits {
-      let digit = Int64(byte &- ASCII.zero)
+    let text = JSONText(number)
+    guard text.count > 0 else { return nil }
+    let isNegative = text[0] == ASCII.minus
+    let start = isNegative ? 1 : 0
+    // Nineteen digits fit into 64 bits without a sign, and no JSON number begins with idle zeros.
+    guard start < text.count, text.count &- start <= 19 else { return nil }
+    var magnitude: UInt64 = 0
+    for index in start..<text.count {
+      let digit = text[index] &- ASCII.zero
       guard digit <= 9 else { return nil }
-      // Negative all the way: Int64.min has no positive counterpart.
-      let (tens, overflowed) = value.multipliedReportingOverflow(by: 10)
-      let (next, overflowedAgain) = tens.subtractingReportingOverflow(digit)
-      if overflowed || overflowedAgain { return nil }
-      value = next
+      magnitude = magnitude &* 10 &+ UInt64(digit)
     }
-    if isNegative { return value }
-    return value == .min ? nil : -value
+    guard isNegative else { return Int64(exactly: magnitude) }
+    // Int64.min has no positive counterpart.
+    return magnitude <= Int64.min.magnitude ? 0 &- Int64(truncatingIfNeeded: magnitude) : nil
   }
 
   /// The nearest Double; nil beyond its range.
