@@ -38,7 +38,8 @@ enum ExitHandler {
     let deadline = MonotonicClock.deadline(after: patience)
     // `exit` may have been called from a callback: a thread cannot wait for itself.
     for thread in running where !thread.loop.isForkedChild && !thread.isCurrent {
-      _ = thread.waitUntilReturned(deadline: deadline)
+      // Joined only once it is as good as over: a callback that blocks must not hold the exit up.
+      if thread.waitUntilReturned(deadline: deadline) { thread.stopAndJoin() }
     }
   }
 }

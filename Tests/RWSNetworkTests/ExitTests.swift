@@ -30,13 +30,8 @@ extension NetworkTests {
       await #expect(processExitsWith: .exitCode(9)) {
         signal(SIGPIPE, SIG_DFL)
         let loop = try EventLoop()
-        let server = try RawServer(loop)
         let client = Recorder()
-        let channel = WebSocketChannel(
-          connecting: ConnectOptions(url: try server.url()), on: loop, delegate: client)
-        let peer = try server.accept()
-        try peer.acceptUpgrade()
-        try loop.drive { client.info != nil }
+        let (channel, peer) = try client.openToRawPeer(loop)
         peer.reset()
         for tag in 0..<100 { channel.send(text: [65], tag: UInt64(tag)) }
         try loop.drive { client.failure != nil }

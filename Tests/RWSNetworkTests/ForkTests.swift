@@ -62,13 +62,8 @@ extension NetworkTests {
     @Test("the peer sees the end of a connection although a forked child still holds a copy")
     func endDespiteChild() throws {
       let loop = try EventLoop()
-      let server = try RawServer(loop)
       let client = Recorder()
-      let channel = WebSocketChannel(
-        connecting: ConnectOptions(url: try server.url()), on: loop, delegate: client)
-      let peer = try server.accept()
-      try peer.acceptUpgrade()
-      try loop.drive { client.info != nil }
+      let (channel, peer) = try client.openToRawPeer(loop)
       let child = forkProcess()
       if child == 0 {
         pause()

@@ -30,17 +30,6 @@ extension NetworkTests {
       return channel
     }
 
-    /// An open channel to a peer that the test plays.
-    private func openRaw() throws -> (WebSocketChannel, RawPeer) {
-      let server = try RawServer(loop)
-      let channel = WebSocketChannel(
-        connecting: ConnectOptions(url: try server.url()), on: loop, delegate: client)
-      let peer = try server.accept()
-      try peer.acceptUpgrade()
-      try loop.drive { client.info != nil }
-      return (channel, peer)
-    }
-
     @Test("a message of 16 MiB goes both ways, in as many writes as the kernel wants", arguments: [false, true])
     func large(secure: Bool) throws {
       let tls = try context(secure)
@@ -110,7 +99,7 @@ extension NetworkTests {
 
     @Test("a peer that vanishes while reading is paused costs no busy loop, and is noticed on resume")
     func vanishWhilePaused() throws {
-      let (channel, peer) = try openRaw()
+      let (channel, peer) = try client.openToRawPeer(loop)
       channel.pauseReading()
       peer.reset()
       loop.settle()
@@ -125,7 +114,7 @@ extension NetworkTests {
 
     @Test("RFC 6455 §5.5.2: a ping is answered with its payload")
     func ping() throws {
-      let (channel, peer) = try openRaw()
+      let (channel, peer) = try client.openToRawPeer(loop)
       try peer.send([0x89, 0x03, 1, 2, 3])
       try peer.receive { $0.count >= 9 }
       #expect(peer.received[0] == 0x8A)
@@ -137,7 +126,7 @@ extension NetworkTests {
 
     @Test("our ping reaches the peer, and its pong shows as life")
     func ourPing() throws {
-      let (channel, peer) = try openRaw()
+      let (channel, peer) = try client.openToRawPeer(loop)
       #expect(channel.ping([42]))
       #expect(!channel.ping([UInt8](repeating: 0, count: 126)))
       try peer.receive { $0.count >= 7 }
@@ -168,7 +157,7 @@ extension NetworkTests {
 
     @Test("a connection cut in the middle of a frame is lost", arguments: [false, true])
     func cut(reset: Bool) throws {
-      let (channel, peer) = try openRaw()
+      let (channel, peer) = try client.openToRawPeer(loop)
       try peer.send([0x81, 5] + Array("whole".utf8) + [0x81, 100] + Array("half".utf8))
       try loop.drive { client.texts.count == 1 }
       if reset { peer.reset() } else { peer.close() }
@@ -182,7 +171,7 @@ extension NetworkTests {
 
     @Test("RFC 6455 §7.1.7: a masked frame from the server fails the connection with 1002, which is sent")
     func violation() throws {
-      let (channel, peer) = try openRaw()
+      let (channel, peer) = try client.openToRawPeer(loop)
       try peer.send([0x81, 2] + Array("ok".utf8) + [0x81, 0x81, 0, 0, 0, 0, 65])
       try peer.receive { $0.count >= 8 }
       #expect(peer.received[0] == 0x88)
@@ -251,7 +240,7 @@ extension NetworkTests {
 
     @Test("messages that arrive after our close are still delivered, until the peer's close")
     func closeWithTraffic() throws {
-      let (channel, peer) = try openRaw()
+      let (channel, peer) = try client.openToRawPeer(loop)
       channel.close(timeoutNanoseconds: 5_000_000_000)
       #expect(!channel.send(text: [65], tag: 1))
       try peer.send([0x81, 4] + Array("late".utf8) + [0x88, 2, 0x03, 0xE8])
@@ -264,7 +253,7 @@ extension NetworkTests {
 
     @Test("a peer that does not answer our close is dropped when the time is up")
     func closeTimeout() throws {
-      let (channel, peer) = try openRaw()
+      let (channel, peer) = try client.openToRawPeer(loop)
       let start = MonotonicClock.now()
       channel.close(timeoutNanoseconds: 50_000_000)
       try loop.drive { client.failure != nil }
@@ -340,7 +329,7 @@ extension NetworkTests {
 
     @Test("when writing fails, what the peer said before is still read")
     func lastWords() throws {
-      let (channel, peer) = try openRaw()
+      let (channel, peer) = try client.openToRawPeer(loop)
       channel.pauseReading()
       try peer.send([0x81, 4] + Array("last".utf8) + [0x88, 2, 0x03, 0xF1])
       peer.close()

@@ -120,6 +120,19 @@ final class RawServer {
   }
 }
 
+extension Recorder {
+  /// An open channel that reports here, and its peer, which the test plays.
+  func openToRawPeer(_ loop: EventLoop) throws -> (WebSocketChannel, RawPeer) {
+    let server = try RawServer(loop)
+    let channel = WebSocketChannel(
+      connecting: ConnectOptions(url: try server.url()), on: loop, delegate: self)
+    let peer = try server.accept()
+    try peer.acceptUpgrade()
+    try loop.drive { self.info != nil }
+    return (channel, peer)
+  }
+}
+
 /// The answer to a key, for tests that write the head themselves.
 enum AcceptKeyForTests {
   static func answer(_ key: String) -> String { AcceptKey.answering(key) }
