@@ -68,7 +68,7 @@ final class ByteStream: DescriptorHandler {
   func start() throws(NetworkFailure) {
     switch state {
     case .securing:
-      loop.schedule(at: 0) { [weak self] in self?.handshake() }
+      loop.schedule(at: 0) { self.handshake() }
     case .open, .closed: break
     }
     interest = EPOLLIN.rawValue
@@ -138,8 +138,8 @@ final class ByteStream: DescriptorHandler {
       watch(EPOLLIN.rawValue)
       owner?.streamSecured()
       // What came with the last handshake message is in TLS's buffer: epoll will not report it.
-      loop.schedule(at: 0) { [weak self] in
-        guard let self, case .open = self.state, self.wantsInput else { return }
+      loop.schedule(at: 0) {
+        guard case .open = self.state, self.wantsInput else { return }
         self.owner?.streamReadable()
       }
     case .needsInput: watch(EPOLLIN.rawValue)

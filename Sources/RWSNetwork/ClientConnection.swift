@@ -32,7 +32,7 @@ final class ClientConnection {
 
   private enum State {
     case idle
-    case resolving(Resolver.Lookup)
+    case resolving(Resolver.Lookup, LoopConfined<ClientConnection>)
     case connecting(Connector)
     case securing(ByteStream)
     case upgrading(ByteStream)
@@ -100,11 +100,12 @@ final class ClientConnection {
     if let address = Resolver.numeric(host, port) { return connect(to: [address]) }
     let back = LoopConfined(self)
     state = .resolving(
-      Resolver.resolve(host, port, on: loop) { outcome in back.value?.resolved(outcome) })
+      Resolver.resolve(host, port, on: loop) { back.value?.resolved($0) }, back)
   }
 
   private func resolved(_ outcome: Resolver.Outcome) {
-    guard case .resolving = state else { return }
+    guard case .resolving(_, let back) = state else { return }
+    back.value = nil
     switch outcome {
     case .addresses(let addresses): connect(to: addresses)
     case .failure(let text): fail(.unresolved(options.url.host, text))
@@ -217,7 +218,9 @@ final class ClientConnection {
     timer = nil
     switch state {
     case .idle, .ended: break
-    case .resolving(let lookup): lookup.cancel()
+    case .resolving(let lookup, let back):
+      lookup.cancel()
+      back.value = nil
     case .connecting(let connector): connector.cancel()
     case .securing(let stream), .upgrading(let stream): stream.close()
     }
@@ -283,10 +286,10 @@ extension ClientConnection: ByteStreamOwner {
   }
 }
 
-/// Carries a reference that belongs to a loop through a `@Sendable` closure that runs on it. Weak: a cancelled look-up
-/// must not keep a connection alive.
+/// Carries a reference that belongs to a loop through a `@Sendable` closure that runs on it. The loop's side empties it,
+/// so that a resolver's thread, which may free the box, never frees the value.
 private final class LoopConfined<Value: AnyObject>: @unchecked Sendable {
-  private(set) weak var value: Value?
+  var value: Value?
 
   init(_ value: Value) { self.value = value }
 }

@@ -78,7 +78,7 @@ final class Connector: DescriptorHandler {
       let registration = try loop.add(descriptor, interest: EPOLLOUT.rawValue, handler: self)
       let now = loop.now
       let share = max(0, deadline &- now) / Int64(remaining.count + 1)
-      let timer = loop.schedule(at: now &+ share) { [weak self] in self?.attemptTimedOut() }
+      let timer = loop.schedule(at: now &+ share) { self.attemptTimedOut() }
       state = .waiting(descriptor, registration, address, timer)
       return nil
     } catch {

@@ -27,7 +27,7 @@ final class LingeringClose: ByteStreamOwner {
     self.sent = sent
     self.completion = completion
     stream.transfer(to: self)
-    timer = stream.loop.schedule(at: deadline) { [weak self] in self?.finish() }
+    timer = stream.loop.schedule(at: deadline) { self.finish() }
     stream.setReading(true)
     stream.loop.schedule(at: 0) { self.flush() }
   }
@@ -74,7 +74,7 @@ final class LingeringClose: ByteStreamOwner {
         }
       }
       if stream.hasBufferedInput {
-        stream.loop.schedule(at: 0) { [weak self] in self?.streamReadable() }
+        stream.loop.schedule(at: 0) { self.streamReadable() }
       }
     }
   }

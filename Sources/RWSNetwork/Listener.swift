@@ -20,9 +20,9 @@ package struct ListenOptions: Sendable {
   package init() {}
 }
 
-/// Accepts connections on a loop until closed. Confined to the loop's driving thread after `init`.
+/// Accepts connections on a loop until closed; until then the loop keeps it and its delegate alive. Confined to the loop's driving thread after `init`.
 package final class Listener {
-  package weak var delegate: (any ListenerDelegate)?
+  package private(set) var delegate: (any ListenerDelegate)?
   /// The port that is bound, also when 0 was asked for.
   package let port: UInt16
 
@@ -65,6 +65,7 @@ package final class Listener {
     registration = nil
     Glibc.close(descriptor)
     descriptor = -1
+    delegate = nil
   }
 
   private static func bind(
@@ -137,8 +138,8 @@ extension Listener: DescriptorHandler {
   private func rest() {
     guard let registration else { return }
     loop.modify(registration, interest: 0)
-    pause = loop.schedule(at: loop.now &+ Self.restNanoseconds) { [weak self] in
-      guard let self, let registration = self.registration else { return }
+    pause = loop.schedule(at: loop.now &+ Self.restNanoseconds) {
+      guard let registration = self.registration else { return }
       self.pause = nil
       self.loop.modify(registration, interest: EPOLLIN.rawValue)
     }

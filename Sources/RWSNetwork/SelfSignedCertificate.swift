@@ -107,6 +107,7 @@ enum CertificateMaker {
     var serial: UInt64 = 0
     let hasSerial = withUnsafeMutableBytes(of: &serial) { OpenSSLLibrary.random($0) }
     let name = X509_get_subject_name(certificate)
+    let commonName = Array(request.commonName.utf8)
     return hasSerial
       && X509_set_version(certificate, 2) == 1
       && ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial >> 1) == 1
@@ -114,7 +115,7 @@ enum CertificateMaker {
       && X509_gmtime_adj(X509_getm_notAfter(certificate), request.notAfter) != nil
       && X509_set_pubkey(certificate, key) == 1
       && X509_NAME_add_entry_by_txt(
-        name, "CN", MBSTRING_UTF8, Array(request.commonName.utf8), -1, -1, 0) == 1
+        name, "CN", MBSTRING_UTF8, commonName, Int32(clamping: commonName.count), -1, 0) == 1
       && X509_set_issuer_name(certificate, issuer.map { X509_get_subject_name($0) } ?? name) == 1
   }
 

@@ -26,7 +26,7 @@ package protocol ServerChannelDelegate: AnyObject {
   func channelClosed(_ channel: ServerChannel)
 }
 
-/// One accepted connection until its request is answered or upgraded. Confined to its loop, which keeps it alive.
+/// One accepted connection until its request is answered or upgraded. Confined to its loop, which keeps it and its delegate alive.
 ///
 ///   securing ──▶ head ──▶ body ──▶ deciding ──upgrade()──▶ ended (the WebSocketChannel has the stream)
 ///                  │        │          └──respond()──┐
@@ -42,7 +42,7 @@ package final class ServerChannel {
     case ended
   }
 
-  package weak var delegate: (any ServerChannelDelegate)?
+  package var delegate: (any ServerChannelDelegate)?
   package let loop: EventLoop
   /// Numeric address and port of the client.
   package let peerAddress: String
@@ -67,7 +67,7 @@ package final class ServerChannel {
     stream.transfer(to: self)
     if options.tls == nil { state = .head(ServerHandshake()) }
     let deadline = MonotonicClock.deadline(after: options.requestTimeoutNanoseconds)
-    timer = loop.schedule(at: deadline) { [weak self] in self?.timedOut() }
+    timer = loop.schedule(at: deadline) { self.timedOut() }
   }
 
   private static func open(

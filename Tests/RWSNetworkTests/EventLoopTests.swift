@@ -136,6 +136,7 @@ private final class Pipe: DescriptorHandler {
   func close() {
     if let registration { loop.remove(registration) }
     registration = nil
+    onReady = {}
     for end in ends where end >= 0 { Glibc.close(end) }
     ends = [-1, -1]
   }

@@ -80,8 +80,8 @@ extension NetworkTests {
       defer { server.stop() }
       let channel = try open(server, tls: tls.client)
       let serverSide = server.connections[0].channel
-      client.onText = { channel, _ in
-        if self.client.texts.count == 1 { channel.pauseReading() }
+      client.onText = { [weak client] channel, _ in
+        if client?.texts.count == 1 { channel.pauseReading() }
       }
       let big = [UInt8](repeating: UInt8(ascii: "b"), count: 1 << 20)
       for tag in 0..<20 { serverSide.send(text: big, tag: UInt64(tag)) }
