@@ -46,6 +46,8 @@ package final class EventLoop: @unchecked Sendable {
   // Guarded by `lock`:
   private var jobs: [@Sendable () -> Void] = []
   private var stopRequested = false
+  /// The last batch of jobs was taken: no later one will run.
+  private var hasEnded = false
   /// The driving thread waits, or is about to, and nobody has written to `wakeUp` yet.
   private var needsWakeUp = false
 
@@ -146,6 +148,7 @@ package final class EventLoop: @unchecked Sendable {
       needsWakeUp = false
       let batch = jobs
       if !jobs.isEmpty { jobs = [] }
+      hasEnded = stopRequested
       return (batch, stopRequested)
     }
     for job in batch { job() }
@@ -155,22 +158,26 @@ package final class EventLoop: @unchecked Sendable {
   // MARK: Jobs
 
   /// Runs `job` on the driving thread, in order of posting. Any thread; from the driving thread too (it runs in the
-  /// next iteration). Jobs still queued when the loop is freed are dropped without being run. In a forked child
-  /// nothing is posted: the event descriptor is shared with the parent.
-  package func post(_ job: @escaping @Sendable () -> Void) {
+  /// next iteration). Returns false, and drops the job, once the stopped loop has run its last jobs, and in a forked
+  /// child, where the event descriptor is shared with the parent.
+  @discardableResult
+  package func post(_ job: @escaping @Sendable () -> Void) -> Bool {
     enqueue(job)
   }
 
-  private func enqueue(_ job: (@Sendable () -> Void)?) {
-    guard !forkGuard.isForkedChild else { return }
-    let mustWake = lock.withLock {
+  @discardableResult
+  private func enqueue(_ job: (@Sendable () -> Void)?) -> Bool {
+    guard !forkGuard.isForkedChild else { return false }
+    let (mustWake, isTaken) = lock.withLock { () -> (Bool, Bool) in
+      guard !hasEnded else { return (false, false) }
       if let job { jobs.append(job) } else { stopRequested = true }
       defer { needsWakeUp = false }
-      return needsWakeUp
+      return (needsWakeUp, true)
     }
-    guard mustWake else { return }
+    guard mustWake else { return isTaken }
     var one: UInt64 = 1
     while Glibc.write(wakeUp, &one, 8) < 0, errno == EINTR {}
+    return isTaken
   }
 
   // MARK: Timers

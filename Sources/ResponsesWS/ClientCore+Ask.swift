@@ -1,8 +1,10 @@
 import RWSNetwork
 
 extension ClientCore {
-  /// Runs `question` on the loop and waits for its answer; nil when `timeout` passed or the client
-  /// was closed meanwhile.
+  /// Answers come as soon as the loop gets to them; a callback that blocks must not block others for ever.
+  static let loopPatience = Duration.seconds(10)
+
+  /// Runs `question` on the loop and waits for its answer; nil when `timeout` passed.
   func ask<Answer: Sendable>(
     timeout: Duration?,
     _ question: @escaping @Sendable (@escaping @Sendable (Answer) -> Void) -> Void
@@ -13,7 +15,9 @@ extension ClientCore {
       guard let answer = slot.take(until: 0) else { try checkMayWait(); return nil }
       return answer
     }
-    loop.post { question { slot.put($0) } }
+    guard loop.post({ question { slot.put($0) } }) else {
+      throw ResponsesError(.closed, "The client is closed.")
+    }
     return slot.take(until: timeout.map { MonotonicClock.deadline(after: $0.nanoseconds) })
   }
 }

@@ -12,6 +12,7 @@ final class ClientCore: @unchecked Sendable {
   let thread: IOThread
   private let connect: ConnectOptions
   private let fork = ForkGuard()
+  private let secrets: Secrets
 
   private let lock = Lock()
   private let closingEnded = Condition()
@@ -26,6 +27,7 @@ final class ClientCore: @unchecked Sendable {
       throw ResponsesError(.invalidArgument, "message_bytes_max must be from 1 byte to 1 GiB.")
     }
     self.options = options
+    secrets = Secrets(options)
     do {
       connect = try Self.connectOptions(options)
       loop = try EventLoop()
@@ -126,7 +128,18 @@ final class ClientCore: @unchecked Sendable {
 
   func log(_ level: LogLevel, _ line: @autoclosure () -> String) {
     guard let log = options.log, level <= options.logLevel else { return }
-    log(level, line())
+    log(level, secrets.redact(line()))
+  }
+
+  /// Without credentials, as everything that reaches the caller.
+  func presentable(_ error: ResponsesError) -> ResponsesError { secrets.redact(error) }
+
+  func presentable(_ failure: NetworkFailure) -> ResponsesError {
+    var error = ResponsesError(failure)
+    if error.status == .messageTooLarge {
+      error.message += " It is \(options.messageBytesMax) bytes (message_bytes_max)."
+    }
+    return secrets.redact(error)
   }
 
   // MARK: On the loop

@@ -45,6 +45,6 @@ extension ResponsesError {
     self = answer.body.withUnsafeBytes {
       ResponsesError(fields, fallback: .upgradeRefused, body: $0)
     }
-    self.message = fields.message == nil ? message : "\(message) It says: \(self.message)"
+    if let reason = fields.message { self.message = "\(message) It says: \(reason)" } else { self.message = message }
   }
 }

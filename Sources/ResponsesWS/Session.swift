@@ -11,7 +11,26 @@ public final class Session: Sendable {
     let lock = Lock()
     var isClosed = false
     var lastTurn: UInt64 = 0
+    /// Turns that have not ended.
+    var openTurns = 0
+
+    func admitTurn() throws(ResponsesError) -> TurnID {
+      try lock.withLock { () throws(ResponsesError) in
+        guard openTurns <= Session.waitingTurnsMax else {
+          throw ResponsesError(
+            .limit, "\(Session.waitingTurnsMax) turns of the session are waiting already.")
+        }
+        openTurns += 1
+        lastTurn += 1
+        return TurnID(lastTurn)
+      }
+    }
+
+    func turnEnded() { lock.withLock { openTurns -= 1 } }
   }
+
+  /// Turns that may wait behind the running one.
+  public static let waitingTurnsMax = 256
 
   init(client: Client, settings: Settings) {
     self.client = client
@@ -20,16 +39,28 @@ public final class Session: Sendable {
     client.core.loop.post { core.client.add(core) }
   }
 
-  deinit { close() }
+  deinit {
+    if let close = beginClosing() { client.core.loop.post(close) }
+  }
 
   /// Running turns end as cancelled; a second close has no effect.
   public func close() {
+    guard let close = beginClosing() else { return }
+    _ = try? client.core.ask(timeout: ClientCore.loopPatience) { (done: @Sendable (Bool) -> Void) in
+      close()
+      done(true)
+    }
+  }
+
+  /// What is left to do on the loop; nil the second time.
+  private func beginClosing() -> (@Sendable () -> Void)? {
+    guard !client.core.isForkedChild else { return nil }
     let wasClosed = state.lock.withLock {
       defer { state.isClosed = true }
       return state.isClosed
     }
-    guard !wasClosed, !client.core.isForkedChild else { return }
-    client.core.loop.post { [core] in
+    guard !wasClosed else { return nil }
+    return { [core] in
       core.close()
       core.client.remove(core)
     }
@@ -64,7 +95,7 @@ public final class Session: Sendable {
   {
     let prepared = try prepare(
       input: TurnInput(json: InputItem.array(of: input)),
-      overrides: Settings(json: Array(options.overrides.utf8)),
+      overrides: Settings(overrides: Array(options.overrides.utf8)),
       isWarmUp: options.isWarmUp, limits: limits(options), onEvent: nil)
     prepared.launch()
     return prepared.turn
@@ -76,18 +107,18 @@ public final class Session: Sendable {
     onEvent: (@Sendable (Event?) -> Void)?
   ) throws(ResponsesError) -> (turn: Turn, launch: () -> Void) {
     try checkIsOpen()
-    let id = TurnID(
-      state.lock.withLock {
-        state.lastTurn += 1
-        return state.lastTurn
-      })
+    let id = try state.admitTurn()
     let request = TurnRequest(
       id: id, input: input, settings: core.settings.merging(overrides), isWarmUp: isWarmUp,
       limits: limits)
-    let turn = TurnCore(id: id, signal: signal, onEvent: onEvent)
+    let turn = TurnCore(
+      id: id, signal: signal, onEvent: onEvent, onEnd: { [state] in state.turnEnded() })
     let start = Instant(nanoseconds: MonotonicClock.now())
     let launch = { [core] in
-      core.client.loop.post { core.start(request, turn, requestedAt: start) }
+      let isPosted = core.client.loop.post { core.start(request, turn, requestedAt: start) }
+      guard !isPosted else { return }
+      let error = ResponsesError(.closed, "The client was closed before the turn began.")
+      turn.end(TurnEnd(outcome: .failed, error: error, stats: TurnStats()))
     }
     return (Turn(session: self, core: turn), launch)
   }

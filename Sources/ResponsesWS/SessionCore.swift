@@ -100,11 +100,13 @@ final class SessionCore: @unchecked Sendable {
       channel?.pauseReading()
     case .end(let id, let end):
       client.log(.debug, "turn \(id.value): \(end.outcome) after \((end.stats.end ?? 0) / 1000) us")
+      var end = end
+      end.error = end.error.map(client.presentable)
       turns.removeValue(forKey: id)?.end(end)
     case .connectEnded(let error):
       let waiters = connectWaiters
       connectWaiters = []
-      for done in waiters { done(error) }
+      for done in waiters { done(error.map(client.presentable)) }
     }
   }
 
@@ -165,7 +167,7 @@ extension SessionCore: WebSocketChannelDelegate {
     self.channel = nil
     self.connection = nil
     client.log(.info, "connection ended: \(failure.message)")
-    machine.closed(connection, ResponsesError(failure), now: now)
+    machine.closed(connection, client.presentable(failure), now: now)
     perform()
   }
 }

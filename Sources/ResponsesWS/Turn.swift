@@ -52,8 +52,17 @@ public final class Turn: Sendable {
   /// cancel event: the server may work on, and bill, to the end. The session goes on from its last
   /// committed response. A turn that has ended stays as it is.
   public func cancel() {
-    guard !core.hasEnded, !session.client.core.isForkedChild else { return }
-    session.client.core.loop.post { [id = core.id, core = session.core] in core.cancel(id) }
+    guard !session.client.core.isForkedChild, !core.hasEnded else { return }
+    let cancel = cancelOnLoop
+    // Closed means ended: there is nothing left to cancel.
+    _ = try? session.client.core.ask(timeout: ClientCore.loopPatience) { (done: @Sendable (Bool) -> Void) in
+      cancel()
+      done(true)
+    }
+  }
+
+  private var cancelOnLoop: @Sendable () -> Void {
+    { [id = core.id, core = session.core] in core.cancel(id) }
   }
 
   /// The caller has let go of the turn: it is cancelled if it runs, and when this returns its callback
@@ -61,7 +70,7 @@ public final class Turn: Sendable {
   package func abandon() {
     guard !session.client.core.isForkedChild else { return }
     core.abandon(waitingForCallback: !session.client.core.thread.isCurrent)
-    cancel()
+    if !core.hasEnded { session.client.core.loop.post(cancelOnLoop) }
   }
 
   // MARK: What it has brought, read yet or not

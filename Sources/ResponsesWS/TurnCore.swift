@@ -24,6 +24,7 @@ final class TurnCore: @unchecked Sendable {
   private let arrived = Condition()
   private let signal: SessionSignal
   private let onEvent: (@Sendable (Event?) -> Void)?
+  private let onEnd: @Sendable () -> Void
 
   private var batches: [EventBatch] = []
   private var nextBatch = 0
@@ -41,10 +42,14 @@ final class TurnCore: @unchecked Sendable {
   private var end: TurnEnd?
   private var onArrival: (@Sendable () -> Void)?
 
-  init(id: TurnID, signal: SessionSignal, onEvent: (@Sendable (Event?) -> Void)?) {
+  init(
+    id: TurnID, signal: SessionSignal, onEvent: (@Sendable (Event?) -> Void)?,
+    onEnd: @escaping @Sendable () -> Void
+  ) {
     self.id = id
     self.signal = signal
     self.onEvent = onEvent
+    self.onEnd = onEnd
   }
 
   // MARK: The I/O thread
@@ -67,8 +72,8 @@ final class TurnCore: @unchecked Sendable {
   }
 
   func end(_ end: TurnEnd) {
+    onEnd()
     let wake = lock.withLock { () -> (@Sendable () -> Void)? in
-      guard self.end == nil else { return nil }
       self.end = end
       stats = end.stats
       return noteArrival()

@@ -10,6 +10,7 @@ final class HandleTable<Object: AnyObject>: @unchecked Sendable {
   private struct Slot {
     var generation: UInt32 = 1
     var object: Object?
+    var origin = ForkGuard()
   }
 
   private let kind: UInt
@@ -28,23 +29,37 @@ final class HandleTable<Object: AnyObject>: @unchecked Sendable {
       guard index < 1 << 28 else { return nil }
       if index == slots.count { slots.append(Slot()) }
       slots[index].object = object
+      slots[index].origin = ForkGuard()
       return OpaquePointer(
         bitPattern: UInt(slots[index].generation) << 32 | UInt(index) << 4 | kind)
     }
   }
 
-  subscript(handle: OpaquePointer?) -> Object? {
-    ForkGuard.withProcessLock { index(of: handle).flatMap { slots[$0].object } }
+  enum Found {
+    case object(Object)
+    case nothing
+    /// Of the parent process, whose locks may be held in this one for ever: not to be touched.
+    case parents
   }
 
-  /// The object, which no handle names any more.
+  subscript(handle: OpaquePointer?) -> Found {
+    ForkGuard.withProcessLock {
+      guard let index = index(of: handle), let object = slots[index].object else { return .nothing }
+      return slots[index].origin.isForkedChild ? .parents : .object(object)
+    }
+  }
+
+  /// The object, which no handle names any more. One of the parent process is leaked, not given: its
+  /// end would touch what the two processes share.
   func remove(_ handle: OpaquePointer?) -> Object? {
     ForkGuard.withProcessLock {
       guard let index = index(of: handle), let object = slots[index].object else { return nil }
+      let isParents = slots[index].origin.isForkedChild
+      if isParents { _ = Unmanaged.passRetained(object) }
       slots[index].object = nil
       slots[index].generation &+= 1
       free.append(index)
-      return object
+      return isParents ? nil : object
     }
   }
 
@@ -79,10 +94,16 @@ enum Handles {
   private static func find<Object: AnyObject>(
     _ handle: OpaquePointer?, in table: HandleTable<Object>, _ what: String
   ) throws(ResponsesError) -> Object {
-    if let object = table[handle] { return object }
-    throw handle == nil
-      ? ResponsesError(.invalidArgument, "The \(what) is NULL.")
-      : ResponsesError(.invalidHandle, "The \(what) was freed, or the handle is none of a \(what).")
+    guard handle != nil else { throw ResponsesError(.invalidArgument, "The \(what) is NULL.") }
+    switch table[handle] {
+    case .object(let object): return object
+    case .parents:
+      throw ResponsesError(
+        .forked, "The \(what) belongs to the parent process; make a new client in this one.")
+    case .nothing:
+      throw ResponsesError(
+        .invalidHandle, "The \(what) was freed, or the handle is none of a \(what).")
+    }
   }
 
   static func insert<Object: AnyObject>(

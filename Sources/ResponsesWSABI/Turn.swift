@@ -68,7 +68,7 @@ public func rws_turn_start(
     }
     let prepared = try session.prepare(
       input: TurnInput(json: bytes(input, input_len, "input")),
-      overrides: Settings(json: bytes(given.overrides, given.overrides_len, "overrides")),
+      overrides: Settings(overrides: bytes(given.overrides, given.overrides_len, "overrides")),
       isWarmUp: given.is_warm_up != 0, limits: turnLimits(given, session), onEvent: onEvent)
     let handle = try Handles.insert(TurnHandle(prepared.turn), into: Handles.turns)
     callback?.turn = handle

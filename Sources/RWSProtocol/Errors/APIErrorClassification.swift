@@ -4,8 +4,7 @@ extension ResponsesError {
   /// - Parameter fallback: the status where the table knows neither code nor HTTP status.
   package init(_ fields: APIErrorFields, fallback: Status, body: UnsafeRawBufferPointer) {
     let status = Self.status(fields, fallback)
-    let text = fields.message.flatMap { $0.isEmpty ? nil : $0 } ?? "The server gave no message."
-    self.init(status, text + Self.advice(status, fields))
+    self.init(status, Self.sentence(fields, fallback) + Self.advice(status, fields))
     httpStatus = fields.status
     retryAfterMilliseconds =
       fields.retryAfterMilliseconds < 0 ? nil : fields.retryAfterMilliseconds
@@ -36,6 +35,24 @@ extension ResponsesError {
     case 500...599 where fields.status != 501: return .overloaded
     default: return fields.type == "server_error" ? .overloaded : fallback
     }
+  }
+
+  /// What happened in a sentence of ours, then the API's own words.
+  private static func sentence(_ fields: APIErrorFields, _ fallback: Status) -> String {
+    let what =
+      switch fallback {
+      case .responseFailed: "The response failed"
+      case .upgradeRefused: "The server refused the connection"
+      default: "The API refused the request"
+      }
+    var details: [String] = []
+    if fields.status != 0 { details.append("HTTP status \(fields.status)") }
+    if let name = fields.code ?? fields.type, !name.isEmpty { details.append(name) }
+    let inBrackets = details.isEmpty ? "" : " (\(details.joined(separator: ", ")))"
+    guard let message = fields.message, !message.isEmpty else {
+      return "\(what)\(inBrackets) without giving a reason."
+    }
+    return "\(what)\(inBrackets): \(message)"
   }
 
   private static func advice(_ status: Status, _ fields: APIErrorFields) -> String {

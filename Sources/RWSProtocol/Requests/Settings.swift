@@ -15,9 +15,8 @@ package struct Settings: Sendable, Equatable {
 
   package init() {}
 
-  /// - Parameter json: A JSON object; empty: no fields.
+  /// - Parameter json: A JSON object.
   package init(json: [UInt8]) throws(ResponsesError) {
-    guard !json.isEmpty else { return }
     let value = try parseJSON(json, "settings object")
     guard value.kind == .object else {
       throw ResponsesError(.invalidJSON, "The settings must be a JSON object.")
@@ -27,6 +26,11 @@ package struct Settings: Sendable, Equatable {
       fields.removeAll { $0.name == member.key }  // Duplicate keys: the last wins.
       fields.append(Field(name: member.key, value: member.value))
     }
+  }
+
+  /// - Parameter overrides: A JSON object; empty: none.
+  package init(overrides: [UInt8]) throws(ResponsesError) {
+    self = overrides.isEmpty ? Settings() : try Settings(json: overrides)
   }
 
   /// `stream` and `background` mean nothing over WebSocket and are not sent; clients that share a

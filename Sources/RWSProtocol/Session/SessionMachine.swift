@@ -39,15 +39,11 @@ package final class SessionMachine {
   private var nextConnection: UInt64 = 1
   private var actions: [Action] = []
 
-  /// Turns that may wait behind the running one.
-  package static let queueMax = 256
-
   package init(settings: Settings) {
     self.settings = settings
   }
 
   package var responseID: String? { anchor?.responseID }
-  package var turnCount: Int { queue.count + (active == nil ? 0 : 1) }
 
   package func takeActions() -> [Action] {
     guard !actions.isEmpty else { return [] }
@@ -67,11 +63,6 @@ package final class SessionMachine {
     let turn = ActiveTurn(request, start: now)
     guard !isClosed else {
       return end(turn, .failed, ResponsesError(.closed, "The session is closed."), now)
-    }
-    guard queue.count < Self.queueMax else {
-      return end(
-        turn, .failed,
-        ResponsesError(.limit, "\(Self.queueMax) turns of this session are waiting already."), now)
     }
     queue.append(turn)
     pump(now)

@@ -14,4 +14,10 @@ package struct TurnEnd: Sendable, Equatable {
   package var outcome: Outcome
   package var error: ResponsesError?
   package var stats: TurnStats
+
+  package init(outcome: Outcome, error: ResponsesError?, stats: TurnStats) {
+    self.outcome = outcome
+    self.error = error
+    self.stats = stats
+  }
 }

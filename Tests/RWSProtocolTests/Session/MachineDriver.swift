@@ -31,7 +31,7 @@ final class MachineDriver {
     let id = TurnID(lastTurn)
     let request = TurnRequest(
       id: id, input: try TurnInput(json: Array(input.utf8)),
-      settings: machine.settings.merging(try Settings(json: Array(overrides.utf8))),
+      settings: machine.settings.merging(try Settings(overrides: Array(overrides.utf8))),
       isWarmUp: isWarmUp, limits: limits)
     machine.start(request, now: now)
     drain()

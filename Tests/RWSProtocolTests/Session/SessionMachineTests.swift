@@ -359,14 +359,6 @@ import Testing
     #expect(driver.ends[late]?.error?.status == .closed)
   }
 
-  @Test("At most 256 turns wait")
-  func queueBound() throws {
-    let driver = try MachineDriver()
-    for _ in 0...SessionMachine.queueMax { try driver.start(user) }
-    let refused = try driver.start(user)
-    #expect(driver.ends[refused]?.error?.status == .limit)
-  }
-
   @Test("store:false asks for encrypted reasoning unless the caller set include")
   func encryptedReasoning() throws {
     let driver = try MachineDriver()

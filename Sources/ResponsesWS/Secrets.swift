@@ -1,0 +1,65 @@
+import RWSProtocol
+
+/// The credentials of a client, to be kept out of everything that leaves the library: servers repeat
+/// them in error messages and bodies (a rejected key, a proxy's echo of the request).
+struct Secrets: Sendable {
+  private let values: [[UInt8]]
+
+  /// Shorter values are no secrets, and would make ordinary text unreadable.
+  private static let lengthMin = 6
+
+  init(_ options: ClientOptions) {
+    var values = [options.effectiveAPIKey]
+    for header in options.headers where Self.isCredential(header.name.lowercased()) {
+      values.append(header.value)
+      // "Bearer …", "Basic …": the part after the scheme is the secret.
+      values.append(header.value.split(separator: " ").last.map(String.init) ?? "")
+    }
+    self.values = values.map { Array($0.utf8) }.filter { $0.count >= Self.lengthMin }
+      .sorted { $0.count > $1.count }
+  }
+
+  private static func isCredential(_ name: String) -> Bool {
+    ["auth", "key", "token", "cookie", "secret"].contains { name.contains($0) }
+  }
+
+  func redact(_ error: ResponsesError) -> ResponsesError {
+    guard !values.isEmpty else { return error }
+    var redacted = error
+    redacted.message = redact(error.message)
+    redacted.code = redact(error.code)
+    redacted.type = redact(error.type)
+    redacted.param = redact(error.param)
+    redacted.requestID = redact(error.requestID)
+    redacted.body = redact(error.body)
+    return redacted
+  }
+
+  func redact(_ text: String) -> String {
+    let bytes = Array(text.utf8)
+    let redacted = redact(bytes)
+    return redacted == bytes ? text : String(decoding: redacted, as: UTF8.self)
+  }
+
+  private func redact(_ bytes: [UInt8]) -> [UInt8] {
+    values.reduce(bytes) { $0.replacing($1, with: Array("[redacted]".utf8)) }
+  }
+}
+
+extension [UInt8] {
+  fileprivate func replacing(_ needle: [UInt8], with replacement: [UInt8]) -> [UInt8] {
+    guard let first = needle.first, count >= needle.count else { return self }
+    var result: [UInt8] = []
+    var position = 0
+    while position < count {
+      if self[position] == first, self[position...].starts(with: needle) {
+        result.append(contentsOf: replacement)
+        position += needle.count
+      } else {
+        result.append(self[position])
+        position += 1
+      }
+    }
+    return result
+  }
+}
