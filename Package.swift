@@ -37,9 +37,12 @@ let package = Package(
     .target(name: "RWSWebSocket", dependencies: ["COpenSSL"]),
     .target(name: "RWSProtocol", dependencies: ["RWSJSON"]),
     .target(name: "RWSNetwork", dependencies: ["RWSWebSocket", "COpenSSL", "CLinux"]),
-    .target(name: "ResponsesWS", dependencies: ["RWSProtocol", "RWSNetwork"]),
     .target(
-      name: "ResponsesWSABI", dependencies: ["ResponsesWS", "CResponsesWS", "CCJSON"],
+      name: "ResponsesWS",
+      dependencies: ["RWSProtocol", "RWSNetwork", "RWSWebSocket", "RWSJSON"]),
+    .target(
+      name: "ResponsesWSABI",
+      dependencies: ["ResponsesWS", "RWSNetwork", "CResponsesWS", "CCJSON"],
       exclude: ["exports.map"], linkerSettings: sharedLibraryFlags),
 
     .target(name: "ResponsesServer", dependencies: ["RWSJSON", "RWSWebSocket", "RWSNetwork"]),

@@ -13,7 +13,9 @@ private final class LastError {
 
 private let key: pthread_key_t? = {
   var key = pthread_key_t()
-  let failure = pthread_key_create(&key) { Unmanaged<LastError>.fromOpaque($0!).release() }
+  let failure = pthread_key_create(&key) { value in
+    if let value { Unmanaged<LastError>.fromOpaque(value).release() }
+  }
   return failure == 0 ? key : nil
 }()
 
