@@ -63,3 +63,8 @@ static inline void openssl_ctx_set_read_ahead(SSL_CTX *context)
 {
     SSL_CTX_set_read_ahead(context, 1);
 }
+
+static inline long openssl_ctx_disable_session_cache(SSL_CTX *context)
+{
+    return SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+}

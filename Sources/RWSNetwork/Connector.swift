@@ -7,7 +7,7 @@ final class Connector: DescriptorHandler {
   enum Outcome {
     /// The descriptor is the receiver's to close.
     case connected(Int32, SocketAddress)
-    /// The errno of the last address tried.
+    /// The errno of the address whose failure says most.
     case failed(Int32, SocketAddress?)
   }
 
@@ -22,7 +22,7 @@ final class Connector: DescriptorHandler {
   private var remaining: ArraySlice<SocketAddress>
   private var state = State.idle
   private var completion: ((Outcome) -> Void)?
-  private var lastFailure: (code: Int32, address: SocketAddress?) = (EHOSTUNREACH, nil)
+  private var failure: (code: Int32, address: SocketAddress?) = (EHOSTUNREACH, nil)
 
   /// `completion` is called once, from the loop and possibly inside `start`, unless `cancel` came before.
   init(
@@ -53,11 +53,11 @@ final class Connector: DescriptorHandler {
     while let address = remaining.popFirst() {
       switch begin(address) {
       case .connected(let descriptor, let address): return finish(.connected(descriptor, address))
-      case .failed(let code, let address): lastFailure = (code, address)
+      case .failed(let code, let address): note(code, address)
       case nil: return
       }
     }
-    finish(.failed(lastFailure.code, lastFailure.address))
+    finish(.failed(failure.code, failure.address))
   }
 
   /// nil: the attempt is under way.
@@ -94,7 +94,7 @@ final class Connector: DescriptorHandler {
     let code = Socket.pendingError(descriptor)
     guard code == 0 else {
       abandonAttempt()
-      lastFailure = (code, address)
+      note(code, address)
       return tryNext()
     }
     loop.cancel(timer)
@@ -108,8 +108,18 @@ final class Connector: DescriptorHandler {
     // The last address has until the owner's own deadline, which then names the stage.
     guard !remaining.isEmpty else { return }
     abandonAttempt()
-    lastFailure = (ETIMEDOUT, address)
+    note(ETIMEDOUT, address)
     tryNext()
+  }
+
+  /// A refusal, or silence, says more to the user than that this machine has no way to the next address (of the other
+  /// family, mostly).
+  private func note(_ code: Int32, _ address: SocketAddress?) {
+    switch code {
+    case ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT:
+      if failure.address == nil { failure = (code, address) }
+    default: failure = (code, address)
+    }
   }
 
   private func abandonAttempt() {

@@ -6,7 +6,8 @@ import RWSWebSocket
 final class LingeringClose: ByteStreamOwner {
   private let stream: ByteStream
   private var output: ByteBuffer
-  private let endsOwnHalf: Bool
+  private let options: Options
+  private var deadline: Int64
   private var timer: TimerID?
   private var sent: ((Int) -> Void)?
   private var completion: (() -> Void)?
@@ -14,20 +15,28 @@ final class LingeringClose: ByteStreamOwner {
   private static let discardBytes = 16 << 10
   private static let discardsPerEvent = 16
 
-  /// Takes the stream over. `endsOwnHalf`: end our half when all is written (a server does, RFC 6455 §7.1.1; a client
-  /// waits for the server to do so). `sent` hears of each write; `completion` comes once, from the loop, after the
+  struct Options {
+    /// End our half when all is written (a server does, RFC 6455 §7.1.1; a client waits for the server to do so).
+    var endsOwnHalf: Bool
+    var patienceNanoseconds: Int64
+    /// Patience begins again with each write that goes through: for output that the peer asked for and may take slowly.
+    var waitsForSlowReader = false
+  }
+
+  /// Takes the stream over. `sent` hears of each write; `completion` comes once, from the loop, after the
   /// stream is closed.
   init(
-    _ stream: ByteStream, output: consuming ByteBuffer, endsOwnHalf: Bool, deadline: Int64,
+    _ stream: ByteStream, output: consuming ByteBuffer, _ options: Options,
     sent: @escaping (Int) -> Void, completion: @escaping () -> Void
   ) {
     self.stream = stream
     self.output = output
-    self.endsOwnHalf = endsOwnHalf
+    self.options = options
+    deadline = stream.loop.refreshNow() &+ options.patienceNanoseconds
     self.sent = sent
     self.completion = completion
     stream.transfer(to: self)
-    timer = stream.loop.schedule(at: deadline) { self.finish() }
+    timer = stream.loop.schedule(at: deadline) { self.checkDeadline() }
     stream.setReading(true)
     stream.loop.schedule(at: 0) { self.flush() }
   }
@@ -49,18 +58,27 @@ final class LingeringClose: ByteStreamOwner {
     flush()
   }
 
+  private func checkDeadline() {
+    timer = nil
+    guard deadline > stream.loop.now else { return finish() }
+    timer = stream.loop.schedule(at: deadline) { self.checkDeadline() }
+  }
+
   private func flush() {
     guard completion != nil else { return }
     while !output.isEmpty {
       switch stream.write(output.bytes) {
       case .bytes(let count):
         output.consume(count)
+        if options.waitsForSlowReader {
+          deadline = stream.loop.now &+ options.patienceNanoseconds
+        }
         sent?(count)
       case .wouldBlock: return
       case .failed: return finish()
       }
     }
-    if endsOwnHalf { stream.finishWriting() }
+    if options.endsOwnHalf { stream.finishWriting() }
     streamReadable()
   }
 

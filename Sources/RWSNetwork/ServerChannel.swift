@@ -131,7 +131,8 @@ package final class ServerChannel {
     stopTimer()
     state = .ending(
       LingeringClose(
-        stream, output: output, endsOwnHalf: true, deadline: loop.refreshNow() &+ Self.linger,
+        stream, output: output,
+        .init(endsOwnHalf: true, patienceNanoseconds: Self.linger, waitsForSlowReader: true),
         sent: { _ in }, completion: { self.finish() }))
   }
 

@@ -23,6 +23,8 @@ package final class TLSContext: @unchecked Sendable {
     // A record then costs one recv, not one for its header and one for its body.
     openssl_ctx_set_read_ahead(context)
     SSL_CTX_set_default_read_buffer_len(context, 32 << 10)
+    // Nobody resumes sessions: connections live long. A cache would only grow.
+    _ = openssl_ctx_disable_session_cache(context)
   }
 
   deinit { SSL_CTX_free(pointer) }
@@ -75,6 +77,7 @@ package final class TLSContext: @unchecked Sendable {
     guard SSL_CTX_check_private_key(context.pointer) == 1 else {
       throw failure("The private key is not the certificate's")
     }
+    SSL_CTX_set_num_tickets(context.pointer, 0)
     SSL_CTX_set_alpn_select_cb(context.pointer, selectProtocol, nil)
     return context
   }

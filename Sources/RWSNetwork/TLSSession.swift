@@ -60,7 +60,10 @@ final class TLSSession {
     // RFC 6066 §3: without the trailing dot of an absolute name, and no addresses.
     let name = host.hasSuffix(".") ? String(host.dropLast()) : host
     let parameters = SSL_get0_param(ssl)
-    X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+    // RFC 9525 §6.3: names stand in subjectAltName alone, wildcards for a whole label.
+    X509_VERIFY_PARAM_set_hostflags(
+      parameters,
+      UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT))
     if Resolver.numeric(name, 0) != nil {
       // A zone index (fe80::1%eth0) is this machine's affair, not part of the certificate's address.
       let address = name.split(separator: "%", maxSplits: 1).first.map(String.init) ?? name

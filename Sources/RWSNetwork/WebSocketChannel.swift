@@ -83,9 +83,14 @@ package final class WebSocketChannel {
   private static let burstBytes = 1 << 20
   /// An idle channel gives back buffers beyond this.
   private static let idleBytes = 2 << 10
-  /// How long an end in good order may take (RFC 6455 §7.1.1 leaves it open).
-  private static let lingerClient: Int64 = 500_000_000
-  private static let lingerServer: Int64 = 2_000_000_000
+
+  /// How long an end in good order may take; RFC 6455 §7.1.1 leaves it open.
+  private static func parting(_ role: Role) -> LingeringClose.Options {
+    switch role {
+    case .client: .init(endsOwnHalf: false, patienceNanoseconds: 500_000_000)
+    case .server: .init(endsOwnHalf: true, patienceNanoseconds: 2_000_000_000)
+    }
+  }
 
   /// Begins to connect: DNS → TCP → TLS → upgrade. The outcome comes later, as `channelOpened` or `channelClosed`,
   /// never inside this call. Call it on the driving thread.
@@ -412,16 +417,10 @@ package final class WebSocketChannel {
     if case .closing(_, let timer) = state { loop.cancel(timer) }
     var rest = ByteBuffer(bytesMax: 0)
     swap(&rest, &endpoint.output)
-    let isServer: Bool
-    switch role {
-    case .server: isServer = true
-    case .client: isServer = false
-    }
-    let linger = isServer ? Self.lingerServer : Self.lingerClient
     // Set first: the burst under way must find the channel no longer reading.
     state = .ending(
       LingeringClose(
-        stream, output: rest, endsOwnHalf: isServer, deadline: loop.refreshNow() &+ linger,
+        stream, output: rest, Self.parting(role),
         sent: { count in
           self.bytesSent &+= UInt64(count)
           self.reportFlushed()

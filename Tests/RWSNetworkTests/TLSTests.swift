@@ -85,6 +85,15 @@ extension NetworkTests {
       #expect(failure.kind == .tlsHostname)
     }
 
+    @Test("RFC 9525 §6.3: a common name is no host name")
+    func commonName() throws {
+      let root = try authority()
+      let leaf = try CertificateMaker.make(
+        .init(names: [], notBefore: -3600, notAfter: 3600, commonName: "localhost"), issuer: root)
+      let failure = try #require(try connect(to: leaf, trusting: root, host: "localhost"))
+      #expect(failure.kind == .tlsHostname)
+    }
+
     @Test("an expired certificate says since when, one from the future from when on")
     func validity() throws {
       let root = try authority()
