@@ -10,7 +10,7 @@ struct Secrets: Sendable {
 
   init(_ options: ClientOptions) {
     var values = [options.effectiveAPIKey]
-    for header in options.headers where Self.isCredential(header.name.lowercased()) {
+    for header in options.headers where Self.isCredential(header.name) {
       values.append(header.value)
       // "Bearer …", "Basic …": the part after the scheme is the secret.
       values.append(header.value.split(separator: " ").last.map(String.init) ?? "")
@@ -20,7 +20,11 @@ struct Secrets: Sendable {
   }
 
   private static func isCredential(_ name: String) -> Bool {
-    ["auth", "key", "token", "cookie", "secret"].contains { name.contains($0) }
+    // Bytes, not String.contains: that would link the regular expression engine.
+    let name = Array(name.lowercased().utf8)
+    return ["auth", "key", "token", "cookie", "secret"].contains { word in
+      name.indices.contains { name[$0...].starts(with: word.utf8) }
+    }
   }
 
   func redact(_ error: ResponsesError) -> ResponsesError {
