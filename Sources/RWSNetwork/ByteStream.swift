@@ -19,8 +19,8 @@ protocol ByteStreamOwner: AnyObject {
   func streamFailed(_ failure: StreamFailure)
 }
 
-/// A connected socket on a loop, with TLS or without. Moves bytes between the socket and its owner's buffers; holds none.
-/// The loop keeps stream and owner alive until `close`.
+/// A connected socket on a loop, with TLS or without. Moves bytes between the socket and its owner's buffers;
+/// holds none. The loop keeps stream and owner alive until `close`.
 final class ByteStream: DescriptorHandler {
   enum ReadOutcome {
     case bytes(Int)
@@ -272,8 +272,9 @@ final class ByteStream: DescriptorHandler {
     owner = nil
   }
 
-  /// Closes a forked child's copy of the descriptor, and leaves everything else alone: the peer and the epoll set are
-  /// the parent's, and the parent's I/O thread may have been anywhere in this object when the process forked.
+  /// Closes a forked child's copy of the descriptor, and leaves everything else alone: the peer and the epoll
+  /// set are the parent's, and the parent's I/O thread may have been anywhere in this object when the process
+  /// forked.
   func closeInForkedChild() {
     guard !isClosedInForkedChild else { return }
     isClosedInForkedChild = true

@@ -154,7 +154,8 @@ final class ClientConnection {
     } catch {
       return fail(
         NetworkFailure(
-          .handshake, "The upgrade request is larger than \(error.limitBytes) bytes. Send fewer headers."))
+          .handshake,
+          "The upgrade request is larger than \(error.limitBytes) bytes. Send fewer headers."))
     }
     streamWritable()
   }
@@ -166,7 +167,8 @@ final class ClientConnection {
       fail(
         NetworkFailure(
           .handshake,
-          "The WebSocket handshake with \(peer) failed: \(failure). Check the URL and any proxy between."))
+          "The WebSocket handshake with \(peer) failed: \(failure). Check the URL and any proxy between."
+        ))
     case .refused(let refusal): fail(.refused(peer, refusal))
     case .upgraded(let head):
       let info = HandshakeInfo(
@@ -286,8 +288,8 @@ extension ClientConnection: ByteStreamOwner {
   }
 }
 
-/// Carries a reference that belongs to a loop through a `@Sendable` closure that runs on it. The loop's side empties it,
-/// so that a resolver's thread, which may free the box, never frees the value.
+/// Carries a reference that belongs to a loop through a `@Sendable` closure that runs on it. The loop's side
+/// empties it, so that a resolver's thread, which may free the box, never frees the value.
 private final class LoopConfined<Value: AnyObject>: @unchecked Sendable {
   var value: Value?
 

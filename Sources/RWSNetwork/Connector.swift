@@ -1,8 +1,9 @@
 import CLinux
 import Glibc
 
-/// Makes one TCP connection out of a list of addresses, trying them in order. Each gets an equal share of the time that
-/// is left, so that a dead first address does not use all of it. (Racing address families, RFC 8305, belongs here.)
+/// Makes one TCP connection out of a list of addresses, trying them in order. Each gets an equal share of the
+/// time that is left, so that a dead first address does not use all of it. (Racing address families, RFC
+/// 8305, belongs here.)
 final class Connector: DescriptorHandler {
   enum Outcome {
     /// The descriptor is the receiver's to close.
@@ -112,8 +113,8 @@ final class Connector: DescriptorHandler {
     tryNext()
   }
 
-  /// A refusal, or silence, says more to the user than that this machine has no way to the next address (of the other
-  /// family, mostly).
+  /// A refusal, or silence, says more to the user than that this machine has no way to the next address (of
+  /// the other family, mostly).
   private func note(_ code: Int32, _ address: SocketAddress?) {
     switch code {
     case ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT:

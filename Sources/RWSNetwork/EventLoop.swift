@@ -18,9 +18,9 @@ package struct Registration: Sendable, Equatable {
 /// epoll, timers, and jobs posted from other threads.
 ///
 /// Rule: exactly one thread drives a loop at a time (`run` or `runOnce`); everything but `post`, `stop` and
-/// `isForkedChild` is called only by the driving thread, or before anybody drives. State is bound to no thread's
-/// identity, so another thread may drive later if the change is ordered by a lock. That rule is why this is
-/// `@unchecked Sendable`.
+/// `isForkedChild` is called only by the driving thread, or before anybody drives. State is bound to no
+/// thread's identity, so another thread may drive later if the change is ordered by a lock. That rule is why
+/// this is `@unchecked Sendable`.
 ///
 /// Handlers and timers keep their owners alive. Whoever ends a loop first aborts what is on it.
 package final class EventLoop: @unchecked Sendable {
@@ -157,9 +157,9 @@ package final class EventLoop: @unchecked Sendable {
 
   // MARK: Jobs
 
-  /// Runs `job` on the driving thread, in order of posting. Any thread; from the driving thread too (it runs in the
-  /// next iteration). Returns false, and drops the job, once the stopped loop has run its last jobs, and in a forked
-  /// child, where the event descriptor is shared with the parent.
+  /// Runs `job` on the driving thread, in order of posting. Any thread; from the driving thread too (it runs
+  /// in the next iteration). Returns false, and drops the job, once the stopped loop has run its last jobs,
+  /// and in a forked child, where the event descriptor is shared with the parent.
   @discardableResult
   package func post(_ job: @escaping @Sendable () -> Void) -> Bool {
     enqueue(job)
@@ -229,8 +229,8 @@ package final class EventLoop: @unchecked Sendable {
     _ = control(EPOLL_CTL_MOD, slots[slot].descriptor, interest, registration)
   }
 
-  /// Stops watching; call it before the descriptor is closed. (Closing alone would leave a socket in the set whose
-  /// description a forked child still holds open.) Events already collected for it are not delivered.
+  /// Stops watching; call it before the descriptor is closed. (Closing alone would leave a socket in the set
+  /// whose description a forked child still holds open.) Events already collected for it are not delivered.
   package func remove(_ registration: Registration) {
     guard let slot = slot(of: registration) else { return }
     _ = control(EPOLL_CTL_DEL, slots[slot].descriptor, 0, registration)

@@ -2,9 +2,9 @@ import Glibc
 
 /// Stops the I/O threads when the host exits with live clients.
 ///
-/// `exit` runs handlers and destructors while other threads go on; an I/O thread in the middle of TLS would then use
-/// what is being torn down. The handler is registered after OpenSSL's initialisation, hence runs before anything that
-/// OpenSSL registered, asks every loop to stop, and waits a bounded time.
+/// `exit` runs handlers and destructors while other threads go on; an I/O thread in the middle of TLS would
+/// then use what is being torn down. The handler is registered after OpenSSL's initialisation, hence runs
+/// before anything that OpenSSL registered, asks every loop to stop, and waits a bounded time.
 enum ExitHandler {
   private static let patience: Int64 = 2_000_000_000
 
@@ -17,11 +17,12 @@ enum ExitHandler {
   static func install() { _ = installed }
 
   // Guarded by ProcessState's lock.
-  nonisolated(unsafe) private static let threads: UnsafeMutablePointer<[ObjectIdentifier: IOThread]> = {
-    let list = UnsafeMutablePointer<[ObjectIdentifier: IOThread]>.allocate(capacity: 1)
-    list.initialize(to: [:])
-    return list
-  }()
+  nonisolated(unsafe) private static let threads:
+    UnsafeMutablePointer<[ObjectIdentifier: IOThread]> = {
+      let list = UnsafeMutablePointer<[ObjectIdentifier: IOThread]>.allocate(capacity: 1)
+      list.initialize(to: [:])
+      return list
+    }()
 
   static func add(_ thread: IOThread) {
     ProcessState.withLock { threads.pointee[ObjectIdentifier(thread)] = thread }

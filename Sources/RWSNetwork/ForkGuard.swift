@@ -2,8 +2,8 @@ import Glibc
 
 /// Tells whether this process is a forked child of the one in which the guard was made.
 ///
-/// A child shares the parent's sockets and epoll set but has none of its threads: it may close its copies of the
-/// descriptors and do nothing else with them. Checking costs one load and one comparison.
+/// A child shares the parent's sockets and epoll set but has none of its threads: it may close its copies of
+/// the descriptors and do nothing else with them. Checking costs one load and one comparison.
 package struct ForkGuard: Sendable {
   private let generation: Int
 
@@ -17,18 +17,19 @@ package struct ForkGuard: Sendable {
     ProcessState.shared.pointee.forks != generation
   }
 
-  /// Runs `body` under the process-wide lock that is free and consistent in a forked child: for tables of the layers
-  /// above. `body` must be short and call nothing that waits or takes this lock.
+  /// Runs `body` under the process-wide lock that is free and consistent in a forked child: for tables of the
+  /// layers above. `body` must be short and call nothing that waits or takes this lock.
   package static func withProcessLock<Result>(_ body: () -> Result) -> Result {
     ProcessState.withLock(body)
   }
 }
 
-/// What this library keeps once per process: the number of forks that led to it, and the lock of its registries.
+/// What this library keeps once per process: the number of forks that led to it, and the lock of its
+/// registries.
 ///
-/// The lock is held across `fork` by the handlers below, so a child finds the registries whole and the lock free.
-/// Nothing is called out to while it is held. `forks` changes only in a child that has one thread yet: reading it
-/// without the lock is no race.
+/// The lock is held across `fork` by the handlers below, so a child finds the registries whole and the lock
+/// free. Nothing is called out to while it is held. `forks` changes only in a child that has one thread yet:
+/// reading it without the lock is no race.
 struct ProcessState {
   var mutex = pthread_mutex_t()
   var forks = 0
@@ -40,7 +41,8 @@ struct ProcessState {
     return state
   }()
 
-  /// Registered apart from `shared`: a handler that ran inside the initialiser of what it uses would wait for itself.
+  /// Registered apart from `shared`: a handler that ran inside the initialiser of what it uses would wait for
+  /// itself.
   private static let forkHandlers: Void = {
     _ = shared
     pthread_atfork(

@@ -1,7 +1,7 @@
 import Glibc
 
-/// A pthread that drives an `EventLoop`, with every signal blocked so that the host's handlers run on the host's
-/// threads.
+/// A pthread that drives an `EventLoop`, with every signal blocked so that the host's handlers run on the
+/// host's threads.
 package final class IOThread: @unchecked Sendable {
   package let loop: EventLoop
 
@@ -44,8 +44,9 @@ package final class IOThread: @unchecked Sendable {
     pthread_equal(pthread_self(), lock.withLock { thread }) != 0
   }
 
-  /// Stops the loop and waits for the thread. Called on the thread itself (from a callback) it returns at once: the
-  /// thread is detached and ends after the current callback. In a forked child it does nothing. Idempotent.
+  /// Stops the loop and waits for the thread. Called on the thread itself (from a callback) it returns at
+  /// once: the thread is detached and ends after the current callback. In a forked child it does nothing.
+  /// Idempotent.
   package func stopAndJoin() {
     guard !forkGuard.isForkedChild else { return }
     loop.stop()

@@ -1,8 +1,9 @@
 import RWSWebSocket
 
-/// The end of a connection in good order: writes what is left, then reads and drops what the peer still sends until it
-/// ends its half too or the deadline comes. Closing at once instead would answer those bytes with a reset, and a reset
-/// can overtake our last words: a peer in the middle of a large message would not learn that it was too large.
+/// The end of a connection in good order: writes what is left, then reads and drops what the peer still sends
+/// until it ends its half too or the deadline comes. Closing at once instead would answer those bytes with a
+/// reset, and a reset can overtake our last words: a peer in the middle of a large message would not learn
+/// that it was too large.
 final class LingeringClose: ByteStreamOwner {
   private let stream: ByteStream
   private var output: ByteBuffer
@@ -16,10 +17,12 @@ final class LingeringClose: ByteStreamOwner {
   private static let discardsPerEvent = 16
 
   struct Options {
-    /// End our half when all is written (a server does, RFC 6455 §7.1.1; a client waits for the server to do so).
+    /// End our half when all is written (a server does, RFC 6455 §7.1.1; a client waits for the server to do
+    /// so).
     var endsOwnHalf: Bool
     var patienceNanoseconds: Int64
-    /// Patience begins again with each write that goes through: for output that the peer asked for and may take slowly.
+    /// Patience begins again with each write that goes through: for output that the peer asked for and may
+    /// take slowly.
     var waitsForSlowReader = false
   }
 

@@ -20,7 +20,8 @@ package struct ListenOptions: Sendable {
   package init() {}
 }
 
-/// Accepts connections on a loop until closed; until then the loop keeps it and its delegate alive. Confined to the loop's driving thread after `init`.
+/// Accepts connections on a loop until closed; until then the loop keeps it and its delegate alive. Confined
+/// to the loop's driving thread after `init`.
 package final class Listener {
   package private(set) var delegate: (any ListenerDelegate)?
   /// The port that is bound, also when 0 was asked for.
@@ -37,8 +38,8 @@ package final class Listener {
   /// How long accepting rests when descriptors or memory run out. The connection stays in the kernel's queue.
   private static let restNanoseconds: Int64 = 50_000_000
 
-  /// Binds and listens at once (SO_REUSEADDR); accepts as soon as the loop runs. May be made on another thread than the
-  /// driving one only before the loop is driven. Blocks while `host` is resolved.
+  /// Binds and listens at once (SO_REUSEADDR); accepts as soon as the loop runs. May be made on another
+  /// thread than the driving one only before the loop is driven. Blocks while `host` is resolved.
   package init(
     _ options: ListenOptions, on loop: EventLoop, delegate: any ListenerDelegate
   ) throws(NetworkFailure) {
@@ -96,7 +97,8 @@ package final class Listener {
     let place = hostAndPort(options.host, options.port)
     throw NetworkFailure(
       .unreachable,
-      "Listening on \(place) is not possible: \(systemMessage(code)). Choose another address or port.")
+      "Listening on \(place) is not possible: \(systemMessage(code)). Choose another address or port."
+    )
   }
 }
 

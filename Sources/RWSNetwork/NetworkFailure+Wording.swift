@@ -23,7 +23,8 @@ extension NetworkFailure {
     default:
       return NetworkFailure(
         .unreachable,
-        "No connection to \(peer)\(at) could be made: \(systemMessage(code)). Check network and firewall.")
+        "No connection to \(peer)\(at) could be made: \(systemMessage(code)). Check network and firewall."
+      )
     }
   }
 
@@ -78,7 +79,8 @@ extension NetworkFailure {
 
   static func tooLarge(_ peer: String) -> NetworkFailure {
     NetworkFailure(
-      .messageTooLarge, "\(peer) sent a message larger than the limit. Raise the limit for messages.",
+      .messageTooLarge,
+      "\(peer) sent a message larger than the limit. Raise the limit for messages.",
       closeCode: CloseCode.messageTooBig.rawValue)
   }
 
@@ -101,7 +103,8 @@ extension NetworkFailure {
       return tooLarge(peer)
     case .failed(let failure):
       return NetworkFailure(
-        .protocolViolation, "\(peer) broke the WebSocket protocol: \(failure). Report it to its operator.",
+        .protocolViolation,
+        "\(peer) broke the WebSocket protocol: \(failure). Report it to its operator.",
         closeCode: failure.closeCode.rawValue)
     case .lost(let afterOurClose):
       return afterOurClose ? closedLocally : lost(peer, nil)

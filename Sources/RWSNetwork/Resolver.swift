@@ -1,8 +1,8 @@
 import CLinux
 import Glibc
 
-/// Host names to addresses. `getaddrinfo` blocks and cannot be interrupted, so each look-up has a helper thread that
-/// owns nothing of the client: a cancelled one ends by itself, and its result goes nowhere.
+/// Host names to addresses. `getaddrinfo` blocks and cannot be interrupted, so each look-up has a helper
+/// thread that owns nothing of the client: a cancelled one ends by itself, and its result goes nowhere.
 enum Resolver {
   enum Outcome: Sendable {
     case addresses([SocketAddress])

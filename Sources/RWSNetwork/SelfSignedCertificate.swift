@@ -1,7 +1,8 @@
 import COpenSSL
 import Glibc
 
-/// A fresh key and a self-signed certificate, in memory, as PEM. For the local server's `--tls` and for tests.
+/// A fresh key and a self-signed certificate, in memory, as PEM. For the local server's `--tls` and for
+/// tests.
 package struct SelfSignedCertificate: Sendable {
   package let certificatePEM: [UInt8]
   package let keyPEM: [UInt8]
@@ -38,7 +39,9 @@ enum CertificateMaker {
     ERR_clear_error()
     guard let alternatives = alternativeNames(request.names) else {
       throw NetworkFailure(
-        .tls, "A certificate cannot be made for the names \(request.names): give DNS names and addresses.")
+        .tls,
+        "A certificate cannot be made for the names \(request.names): give DNS names and addresses."
+      )
     }
     guard let result = build(request, alternatives, issuer) else {
       throw NetworkFailure(

@@ -21,12 +21,13 @@ package struct ServerRequest: Sendable {
 package protocol ServerChannelDelegate: AnyObject {
   /// Answer with `upgrade`, `respond`, or `abort`, now or later. One request per connection.
   func channel(_ channel: ServerChannel, received request: ServerRequest)
-  /// The connection ended before it was upgraded: answered and flushed, timed out, broken, or dropped by the peer.
-  /// Exactly once unless `upgrade` or `abort` came before.
+  /// The connection ended before it was upgraded: answered and flushed, timed out, broken, or dropped by the
+  /// peer. Exactly once unless `upgrade` or `abort` came before.
   func channelClosed(_ channel: ServerChannel)
 }
 
-/// One accepted connection until its request is answered or upgraded. Confined to its loop, which keeps it and its delegate alive.
+/// One accepted connection until its request is answered or upgraded. Confined to its loop, which keeps it
+/// and its delegate alive.
 ///
 ///   securing ──▶ head ──▶ body ──▶ deciding ──upgrade()──▶ ended (the WebSocketChannel has the stream)
 ///                  │        │          └──respond()──┐
@@ -88,9 +89,10 @@ package final class ServerChannel {
 
   // MARK: Answering
 
-  /// Answers 101 and goes on as a WebSocket. The returned channel is open already (no `channelOpened` call follows) and
-  /// delivers nothing before this call has returned. `fields` are sent besides those of the handshake. Returns nil, and
-  /// changes nothing, if the connection has ended, the request was no valid upgrade, or `fields` cannot be sent.
+  /// Answers 101 and goes on as a WebSocket. The returned channel is open already (no `channelOpened` call
+  /// follows) and delivers nothing before this call has returned. `fields` are sent besides those of the
+  /// handshake. Returns nil, and changes nothing, if the connection has ended, the request was no valid
+  /// upgrade, or `fields` cannot be sent.
   package func upgrade(
     fields: HTTPFields = HTTPFields(), limits: ChannelLimits = ChannelLimits(),
     delegate: any WebSocketChannelDelegate
@@ -112,8 +114,8 @@ package final class ServerChannel {
     return channel
   }
 
-  /// Answers with a complete body (Content-Length and Connection: close are added), then closes when it is flushed.
-  /// Only the first answer counts.
+  /// Answers with a complete body (Content-Length and Connection: close are added), then closes when it is
+  /// flushed. Only the first answer counts.
   package func respond(_ answer: HTTPAnswer) {
     guard case .deciding = state else { return }
     end(with: answer)

@@ -46,8 +46,8 @@ enum Socket {
     }
   }
 
-  /// Ends the connection and closes the descriptor. The shutdown tells the peer even if a forked child still holds a
-  /// copy. (A child itself must not do that to its parent's connection: see `closeInForkedChild`.)
+  /// Ends the connection and closes the descriptor. The shutdown tells the peer even if a forked child still
+  /// holds a copy. (A child itself must not do that to its parent's connection: see `closeInForkedChild`.)
   static func close(_ descriptor: Int32) {
     shutdown(descriptor, Int32(SHUT_RDWR))
     Glibc.close(descriptor)

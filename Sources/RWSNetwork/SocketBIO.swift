@@ -1,8 +1,8 @@
 import COpenSSL
 import Glibc
 
-/// OpenSSL's way to the socket. Its own socket BIO writes with `write(2)`, which raises SIGPIPE in the host; this one
-/// sends with MSG_NOSIGNAL, and keeps the errno that OpenSSL's layers may overwrite.
+/// OpenSSL's way to the socket. Its own socket BIO writes with `write(2)`, which raises SIGPIPE in the host;
+/// this one sends with MSG_NOSIGNAL, and keeps the errno that OpenSSL's layers may overwrite.
 struct SocketBIO {
   struct Context {
     var descriptor: Int32

@@ -14,6 +14,7 @@ extension NetworkFailure {
   static func resources(_ what: String, _ code: Int32) -> NetworkFailure {
     NetworkFailure(
       .resources,
-      "\(what): \(systemMessage(code)). Check the limits of descriptors, threads and memory (ulimit -a).")
+      "\(what): \(systemMessage(code)). Check the limits of descriptors, threads and memory (ulimit -a)."
+    )
   }
 }

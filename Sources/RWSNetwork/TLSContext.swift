@@ -29,8 +29,8 @@ package final class TLSContext: @unchecked Sendable {
 
   deinit { SSL_CTX_free(pointer) }
 
-  /// Verifies servers against the system's certificates (SSL_CERT_FILE and SSL_CERT_DIR are honoured) and those in
-  /// `extraCAFile` (PEM). Throws `tls` if the file cannot be read.
+  /// Verifies servers against the system's certificates (SSL_CERT_FILE and SSL_CERT_DIR are honoured) and
+  /// those in `extraCAFile` (PEM). Throws `tls` if the file cannot be read.
   package static func client(extraCAFile: String? = nil) throws(NetworkFailure) -> TLSContext {
     let context = try TLSContext(TLS_client_method())
     SSL_CTX_set_verify(context.pointer, SSL_VERIFY_PEER, nil)

@@ -23,9 +23,12 @@ struct TLSFailure: Error {
     switch kind {
     case .untrusted:
       "If you trust that issuer, give its certificate as the CA file, or through SSL_CERT_FILE."
-    case .hostname: "Connect to a name that the certificate is for, or have the server's certificate replaced."
-    case .validity: "Check this machine's clock; otherwise the server's certificate must be renewed."
-    case .other: "Check that the port speaks TLS, and that both sides share a version (1.2 or newer)."
+    case .hostname:
+      "Connect to a name that the certificate is for, or have the server's certificate replaced."
+    case .validity:
+      "Check this machine's clock; otherwise the server's certificate must be renewed."
+    case .other:
+      "Check that the port speaks TLS, and that both sides share a version (1.2 or newer)."
     }
   }
 }
@@ -43,7 +46,8 @@ extension TLSFailure {
       text = "the certificate is for \(Certificate.names(leaf)), not for this host"
     case X509_V_ERR_CERT_HAS_EXPIRED:
       kind = .validity
-      text = "the certificate \(Certificate.subject(current)) expired on \(Certificate.end(current))"
+      text =
+        "the certificate \(Certificate.subject(current)) expired on \(Certificate.end(current))"
     case X509_V_ERR_CERT_NOT_YET_VALID:
       kind = .validity
       text =
@@ -107,7 +111,8 @@ private enum Certificate {
     guard let value = GENERAL_NAME_get0_value(name, &type) else { return nil }
     let string = value.assumingMemoryBound(to: ASN1_STRING.self)
     guard let data = ASN1_STRING_get0_data(string) else { return nil }
-    let bytes = Array(UnsafeBufferPointer(start: data, count: Int(max(0, ASN1_STRING_length(string)))))
+    let bytes = Array(
+      UnsafeBufferPointer(start: data, count: Int(max(0, ASN1_STRING_length(string)))))
     switch type {
     case GEN_DNS: return printable(bytes)
     case GEN_IPADD: return address(bytes)

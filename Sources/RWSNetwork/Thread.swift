@@ -25,7 +25,8 @@ enum Thread {
   }
 
   private static func create(
-    _ thread: UnsafeMutablePointer<pthread_t>, _ stackBytes: Int?, _ argument: UnsafeMutableRawPointer
+    _ thread: UnsafeMutablePointer<pthread_t>, _ stackBytes: Int?,
+    _ argument: UnsafeMutableRawPointer
   ) -> Int32 {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
@@ -40,10 +41,11 @@ enum Thread {
     return pthread_create(thread, &attributes, entry, argument)
   }
 
-  private static let entry: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = {
-    if let argument = $0 { run(Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()) }
-    return nil
-  }
+  private static let entry: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? =
+    {
+      if let argument = $0 { run(Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()) }
+      return nil
+    }
 
   private static func run(_ start: Start) {
     var name = Array(start.name.utf8.prefix(15)).map { CChar(bitPattern: $0) }

@@ -3,8 +3,8 @@ package struct TimerID: Hashable, Sendable {
   let value: UInt64
 }
 
-/// Pending timers: a binary heap by deadline (equal ones in order of scheduling). Cancelling leaves the heap's entry
-/// behind, to be skipped when it surfaces; the heap is rebuilt when most of it is such entries.
+/// Pending timers: a binary heap by deadline (equal ones in order of scheduling). Cancelling leaves the
+/// heap's entry behind, to be skipped when it surfaces; the heap is rebuilt when most of it is such entries.
 struct TimerQueue {
   private struct Entry {
     var deadline: Int64
@@ -47,8 +47,8 @@ struct TimerQueue {
   /// Marks the timers scheduled so far, for `takeDue`.
   var mark: UInt64 { nextID }
 
-  /// The next timer that is due and was scheduled before `mark`. A timer that schedules another one at once cannot
-  /// keep the loop from its descriptors that way.
+  /// The next timer that is due and was scheduled before `mark`. A timer that schedules another one at once
+  /// cannot keep the loop from its descriptors that way.
   mutating func takeDue(now: Int64, before mark: UInt64) -> (() -> Void)? {
     while let first = heap.first, first.deadline <= now {
       guard first.id < mark else { return nil }

@@ -21,8 +21,8 @@ package struct ChannelLimits: Sendable {
   package init() {}
 }
 
-/// The owner of a channel. Every call comes on the loop's driving thread. Any method of the channel may be called from
-/// inside a callback, `abort` included.
+/// The owner of a channel. Every call comes on the loop's driving thread. Any method of the channel may be
+/// called from inside a callback, `abort` included.
 package protocol WebSocketChannelDelegate: AnyObject {
   func channelOpened(_ channel: WebSocketChannel, _ info: HandshakeInfo)
   /// A whole text message (valid UTF-8), borrowed until the callback returns.
@@ -33,7 +33,8 @@ package protocol WebSocketChannelDelegate: AnyObject {
   func channelFinishedRead(_ channel: WebSocketChannel)
   /// The message sent with `tag`, and all before it, were handed wholly to the kernel.
   func channel(_ channel: WebSocketChannel, flushed tag: UInt64)
-  /// The end, exactly once unless `abort` came before; also when connecting fails. The socket is closed by then.
+  /// The end, exactly once unless `abort` came before; also when connecting fails. The socket is closed by
+  /// then.
   func channelClosed(_ channel: WebSocketChannel, _ failure: NetworkFailure)
 }
 
@@ -43,9 +44,9 @@ package protocol WebSocketChannelDelegate: AnyObject {
 ///        │                    └──either side ends it─────┴──▶ ending ──flushed, peer gone or late──▶ closed
 ///        └──refused, failed, timed out───────────────────────────────────────────────────────────────▶ closed
 ///
-/// The loop keeps a channel and its delegate alive until the channel is closed or aborted, one of which must happen
-/// before the loop is given up. (No weak references: their side tables look leaked to LeakSanitizer in a host that
-/// exits with live clients, and each load costs more than a small frame.)
+/// The loop keeps a channel and its delegate alive until the channel is closed or aborted, one of which must
+/// happen before the loop is given up. (No weak references: their side tables look leaked to LeakSanitizer in
+/// a host that exits with live clients, and each load costs more than a small frame.)
 package final class WebSocketChannel {
   private enum State {
     case connecting(ClientConnection)
@@ -92,8 +93,8 @@ package final class WebSocketChannel {
     }
   }
 
-  /// Begins to connect: DNS → TCP → TLS → upgrade. The outcome comes later, as `channelOpened` or `channelClosed`,
-  /// never inside this call. Call it on the driving thread.
+  /// Begins to connect: DNS → TCP → TLS → upgrade. The outcome comes later, as `channelOpened` or
+  /// `channelClosed`, never inside this call. Call it on the driving thread.
   package init(
     connecting options: ConnectOptions, on loop: EventLoop, delegate: any WebSocketChannelDelegate
   ) {
@@ -160,10 +161,10 @@ package final class WebSocketChannel {
 
   // MARK: Sending
 
-  /// Queues a text message (the bytes must be valid UTF-8) and writes what the kernel takes. Bytes are copied before
-  /// return. `flushed(tag)` follows, possibly inside this call. Returns false, and does nothing, if the channel is not
-  /// open (before `channelOpened`, after `close`, `abort` or the peer's end), if the text is not UTF-8, or if the queue
-  /// would grow past its limit.
+  /// Queues a text message (the bytes must be valid UTF-8) and writes what the kernel takes. Bytes are copied
+  /// before return. `flushed(tag)` follows, possibly inside this call. Returns false, and does nothing, if
+  /// the channel is not open (before `channelOpened`, after `close`, `abort` or the peer's end), if the text
+  /// is not UTF-8, or if the queue would grow past its limit.
   @discardableResult
   package func send(text: UnsafeRawBufferPointer, tag: UInt64) -> Bool {
     send(tag) { endpoint throws(SendError) in try endpoint.sendText(text) }
@@ -205,8 +206,8 @@ package final class WebSocketChannel {
   /// Bytes queued and not yet taken by the kernel.
   package var queuedBytes: Int { endpoint.output.count }
 
-  /// Writes until the queue is empty or the kernel takes no more. Callbacks inside may send again: their bytes join the
-  /// queue of the flush that is under way.
+  /// Writes until the queue is empty or the kernel takes no more. Callbacks inside may send again: their
+  /// bytes join the queue of the flush that is under way.
   private func flush() {
     guard !isFlushing, writeFailure == nil else { return }
     isFlushing = true
@@ -229,8 +230,8 @@ package final class WebSocketChannel {
         reportFlushed()
         return false
       case .failed(let failure):
-        // The peer's Close frame may lie in the receive buffer, with the reason for what happened. Read first; and
-        // never end the channel inside the caller's `send`.
+        // The peer's Close frame may lie in the receive buffer, with the reason for what happened. Read
+        // first; and never end the channel inside the caller's `send`.
         writeFailure = failure
         stream.setReading(true)
         scheduleRead()
@@ -377,8 +378,9 @@ package final class WebSocketChannel {
     }
   }
 
-  /// Drops the connection now. No delegate call follows. In a forked child only the descriptor's copy is closed, and
-  /// the object stays as it was; its owner must not free it there, for the parent may have been in the middle of it.
+  /// Drops the connection now. No delegate call follows. In a forked child only the descriptor's copy is
+  /// closed, and the object stays as it was; its owner must not free it there, for the parent may have been
+  /// in the middle of it.
   package func abort() {
     guard !loop.isForkedChild else { return closeInForkedChild() }
     delegate = nil

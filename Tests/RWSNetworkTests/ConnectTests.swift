@@ -51,7 +51,7 @@ extension NetworkTests {
       let failure = try failure(WebSocketURL("ws://no-such-host.invalid/"))
       // Without a network the resolver itself may take its time.
       #expect(failure.kind == .resolve || failure.kind == .timedOut(.resolving))
-      #expect(failure.message.contains("no-such-host.invalid") )
+      #expect(failure.message.contains("no-such-host.invalid"))
     }
 
     @Test("the connect timeout says that TCP did not answer")
@@ -104,7 +104,8 @@ extension NetworkTests {
       server.answer = { channel, _ in
         channel.respond(
           HTTPAnswer(
-            status: 401, fields: HTTPFields(["x-request-id": "req_1"]), json: #"{"error":"secret-key"}"#))
+            status: 401, fields: HTTPFields(["x-request-id": "req_1"]),
+            json: #"{"error":"secret-key"}"#))
       }
       let failure = try failure(server.url())
       guard case .upgradeRefused(let answer) = failure.kind else {
@@ -131,7 +132,9 @@ extension NetworkTests {
       #expect(client.failure?.kind == .handshake)
     }
 
-    @Test("a server that speaks no HTTP fails the handshake; one that hangs up, too", arguments: ["220 mail ready\r\n", ""])
+    @Test(
+      "a server that speaks no HTTP fails the handshake; one that hangs up, too",
+      arguments: ["220 mail ready\r\n", ""])
     func noHTTP(greeting: String) throws {
       let server = try RawServer(loop)
       _ = connect(try server.url())
@@ -171,7 +174,9 @@ extension NetworkTests {
       #expect(try failure(RawServer(loop).url(secure: true)).kind == .tls)
     }
 
-    @Test("close while connecting reports closedLocally from the loop; abort says nothing", arguments: [false, true])
+    @Test(
+      "close while connecting reports closedLocally from the loop; abort says nothing",
+      arguments: [false, true])
     func giveUp(abort: Bool) throws {
       let server = try RawServer(loop)
       let channel = connect(try server.url())
@@ -182,7 +187,9 @@ extension NetworkTests {
       #expect(client.failures.map(\.kind) == (abort ? [] : [.closedLocally]))
     }
 
-    @Test("abort right after the call, before the loop has run, leaves nothing", arguments: ["127.0.0.1", "localhost"])
+    @Test(
+      "abort right after the call, before the loop has run, leaves nothing",
+      arguments: ["127.0.0.1", "localhost"])
     func abortAtOnce(host: String) throws {
       let server = try EchoServer(loop)
       defer { server.stop() }

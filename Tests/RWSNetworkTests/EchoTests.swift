@@ -18,7 +18,8 @@ extension NetworkTests {
       let client = Recorder()
       let tls = secure ? try TestCertificates.client(trusting: certificate) : nil
       let channel = WebSocketChannel(
-        connecting: ConnectOptions(url: try server.url(), tls: tls, fields: HTTPFields(["X-Test": "yes"])),
+        connecting: ConnectOptions(
+          url: try server.url(), tls: tls, fields: HTTPFields(["X-Test": "yes"])),
         on: loop, delegate: client)
       client.onOpen = { channel in
         for tag in 1...3 { channel.send(text: Array("message \(tag)".utf8), tag: UInt64(tag)) }

@@ -75,12 +75,15 @@ extension NetworkTests {
       }
     }
 
-    @Test("an event for a handler that another handler of the batch removed is dropped, also if the descriptor is reused")
+    @Test(
+      "an event for a handler that another handler of the batch removed is dropped, also if the descriptor is reused"
+    )
     func removedInBatch() throws {
       let log = Log<String>()
       var pipes: [Pipe] = []
       for name in ["a", "b"] { pipes.append(try Pipe(loop, name, log)) }
-      // Whichever comes first removes the other and puts a third in its place, on the same slot and descriptor.
+      // Whichever comes first removes the other and puts a third in its place, on the same slot and
+      // descriptor.
       for (own, other) in [(0, 1), (1, 0)] {
         let other = pipes[other]
         pipes[own].onReady = { [loop] in

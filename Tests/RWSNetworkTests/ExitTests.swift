@@ -60,7 +60,9 @@ private enum Streaming {
     loop.post {
       let client = Recorder()
       client.keepsTexts = false
-      client.onOpen = { for _ in 0..<16 { $0.send(text: [UInt8](repeating: 65, count: 200), tag: 0) } }
+      client.onOpen = {
+        for _ in 0..<16 { $0.send(text: [UInt8](repeating: 65, count: 200), tag: 0) }
+      }
       var count = 0
       client.onText = { channel, text in
         channel.send(text: text, tag: 0)
@@ -72,7 +74,8 @@ private enum Streaming {
       }
       kept.append(client)
       kept.append(
-        WebSocketChannel(connecting: ConnectOptions(url: url, tls: trust), on: loop, delegate: client))
+        WebSocketChannel(
+          connecting: ConnectOptions(url: url, tls: trust), on: loop, delegate: client))
     }
     _ = streams.wait()
   }

@@ -9,7 +9,9 @@ import Testing
 
 extension NetworkTests {
   @Suite struct ForkTests {
-    @Test("a forked child's handles do nothing, and its exit does not disturb the parent's connection", arguments: [false, true])
+    @Test(
+      "a forked child's handles do nothing, and its exit does not disturb the parent's connection",
+      arguments: [false, true])
     func fork(secure: Bool) throws {
       let loop = try EventLoop()
       let certificate = try SelfSignedCertificate(names: ["127.0.0.1"])

@@ -35,7 +35,9 @@ extension NetworkTests {
         let file = open("/proc/thread-self/comm", O_RDONLY)
         _ = read(file, &name, 63)
         close(file)
-        let text = String(decoding: name.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let text = String(
+          decoding: name.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }, as: UTF8.self
+        )
         answer.set((text, blocked, thread.isCurrent))
       }
       let found = try #require(answer.wait())

@@ -26,7 +26,9 @@ extension NetworkTests {
       try loop.drive { ProcessCounts.threads <= threads }
     }
 
-    @Test("numeric addresses need no thread; names are none", arguments: ["127.0.0.1", "::1", "fe80::1"])
+    @Test(
+      "numeric addresses need no thread; names are none",
+      arguments: ["127.0.0.1", "::1", "fe80::1"])
     func numeric(address: String) throws {
       let found = try #require(Resolver.numeric(address, 443))
       #expect(found.description == hostAndPort(address, 443))

@@ -42,7 +42,9 @@ extension NetworkTests {
       }
     }
 
-    @Test("a body over the limit is 413, announced or not", arguments: ["Content-Length: 101\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n65\r\n"])
+    @Test(
+      "a body over the limit is 413, announced or not",
+      arguments: ["Content-Length: 101\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n65\r\n"])
     func bodyTooLarge(framing: String) throws {
       let (server, answer) = try exchange(
         "POST / HTTP/1.1\r\nHost: x\r\n" + framing + String(repeating: "x", count: 101),
@@ -57,7 +59,8 @@ extension NetworkTests {
       defer { server.stop() }
       server.answer = { channel, _ in channel.respond(HTTPAnswer(status: 200)) }
       let peer = try RawPeer.connect(loop, port: server.listener.port)
-      try peer.send("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+      try peer.send(
+        "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
       #expect(try peer.receiveHead().hasPrefix("HTTP/1.1 100 "))
       try peer.send("ok")
       #expect(try peer.receiveHead().hasPrefix("HTTP/1.1 200 "))

@@ -38,7 +38,9 @@ extension NetworkTests {
         .init(names: names, notBefore: from, notAfter: to, commonName: "leaf"), issuer: issuer)
     }
 
-    @Test("a certificate of a trusted authority for the address, or for the name, is accepted", arguments: ["127.0.0.1", "localhost"])
+    @Test(
+      "a certificate of a trusted authority for the address, or for the name, is accepted",
+      arguments: ["127.0.0.1", "localhost"])
     func trusted(host: String) throws {
       let root = try authority()
       let leaf = try leaf(["127.0.0.1", "localhost"], by: root)
@@ -77,7 +79,9 @@ extension NetworkTests {
       }
     }
 
-    @Test("a name is not matched by an address, nor by a partial wildcard", arguments: [["127.0.0.1"], ["local*"], ["l*t"]])
+    @Test(
+      "a name is not matched by an address, nor by a partial wildcard",
+      arguments: [["127.0.0.1"], ["local*"], ["l*t"]])
     func noNameMatch(names: [String]) throws {
       let root = try authority()
       let failure = try #require(
@@ -151,7 +155,8 @@ extension NetworkTests {
       for index in 0..<4 {
         let recorder = Recorder()
         let tls =
-          index % 2 == 0 ? try TLSContext.client() : try TestCertificates.client(trusting: certificate)
+          index % 2 == 0
+          ? try TLSContext.client() : try TestCertificates.client(trusting: certificate)
         let channel = WebSocketChannel(
           connecting: ConnectOptions(url: try server.url(), tls: tls), on: loop, delegate: recorder)
         try loop.drive { recorder.info != nil || recorder.failure != nil }

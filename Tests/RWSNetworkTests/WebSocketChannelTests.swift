@@ -30,7 +30,9 @@ extension NetworkTests {
       return channel
     }
 
-    @Test("a message of 16 MiB goes both ways, in as many writes as the kernel wants", arguments: [false, true])
+    @Test(
+      "a message of 16 MiB goes both ways, in as many writes as the kernel wants",
+      arguments: [false, true])
     func large(secure: Bool) throws {
       let tls = try context(secure)
       let server = try EchoServer(loop) { $0.tls = tls.server }
@@ -65,7 +67,9 @@ extension NetworkTests {
         isOrdered = isOrdered && String(decoding: text, as: UTF8.self) == "message \(next)"
         next += 1
       }
-      for index in 0..<20_000 { channel.send(text: Array("message \(index)".utf8), tag: UInt64(index)) }
+      for index in 0..<20_000 {
+        channel.send(text: Array("message \(index)".utf8), tag: UInt64(index))
+      }
       try loop.drive { next == 20_000 || client.failure != nil }
       #expect(isOrdered)
       #expect(client.flushed == (0..<20_000).map { UInt64($0) })
@@ -73,7 +77,9 @@ extension NetworkTests {
       channel.abort()
     }
 
-    @Test("nothing is delivered while reading is paused; the peer's queue grows instead", arguments: [false, true])
+    @Test(
+      "nothing is delivered while reading is paused; the peer's queue grows instead",
+      arguments: [false, true])
     func pause(secure: Bool) throws {
       let tls = try context(secure)
       let server = try EchoServer(loop) { $0.tls = tls.server }
@@ -97,7 +103,8 @@ extension NetworkTests {
       channel.abort()
     }
 
-    @Test("a peer that vanishes while reading is paused costs no busy loop, and is noticed on resume")
+    @Test(
+      "a peer that vanishes while reading is paused costs no busy loop, and is noticed on resume")
     func vanishWhilePaused() throws {
       let (channel, peer) = try client.openToRawPeer(loop)
       channel.pauseReading()
@@ -144,7 +151,8 @@ extension NetworkTests {
         connecting: ConnectOptions(url: try server.url()), on: loop, delegate: client)
       let peer = try server.accept()
       let head = try peer.receiveHead()
-      let line = try #require(head.split(separator: "\r\n").first { $0.hasPrefix("Sec-WebSocket-Key:") })
+      let line = try #require(
+        head.split(separator: "\r\n").first { $0.hasPrefix("Sec-WebSocket-Key:") })
       let accept = AcceptKeyForTests.answer(String(line.dropFirst("Sec-WebSocket-Key: ".count)))
       try peer.send(
         Array(
@@ -169,13 +177,16 @@ extension NetworkTests {
       #expect(!channel.send(text: [], tag: 1))
     }
 
-    @Test("RFC 6455 §7.1.7: a masked frame from the server fails the connection with 1002, which is sent")
+    @Test(
+      "RFC 6455 §7.1.7: a masked frame from the server fails the connection with 1002, which is sent"
+    )
     func violation() throws {
       let (channel, peer) = try client.openToRawPeer(loop)
       try peer.send([0x81, 2] + Array("ok".utf8) + [0x81, 0x81, 0, 0, 0, 0, 65])
       try peer.receive { $0.count >= 8 }
       #expect(peer.received[0] == 0x88)
-      #expect([peer.received[6] ^ peer.received[2], peer.received[7] ^ peer.received[3]] == [0x03, 0xEA])
+      #expect(
+        [peer.received[6] ^ peer.received[2], peer.received[7] ^ peer.received[3]] == [0x03, 0xEA])
       try loop.drive { client.failure != nil }
       #expect(client.failure?.kind == .protocolViolation)
       #expect(client.failure?.closeCode == 1002)
@@ -274,7 +285,9 @@ extension NetworkTests {
       #expect(client.failures.map(\.kind) == [.closedLocally])
     }
 
-    @Test("abort inside any callback ends it there: no further call", arguments: ["open", "text", "flush", "close"])
+    @Test(
+      "abort inside any callback ends it there: no further call",
+      arguments: ["open", "text", "flush", "close"])
     func abortInCallback(place: String) throws {
       let server = try EchoServer(loop)
       defer { server.stop() }
@@ -340,11 +353,14 @@ extension NetworkTests {
       }
       channel.resumeReading()
       try loop.drive { client.failure != nil }
-      // Linux keeps what came before a reset readable or drops it, depending on the moment: never a hang or a crash.
+      // Linux keeps what came before a reset readable or drops it, depending on the moment: never a hang or a
+      // crash.
       #expect(client.failure?.kind == .peerClosed || client.failure?.kind == .lost)
     }
 
-    @Test("100 connections in all manners of ending leave no descriptor behind", arguments: [false, true])
+    @Test(
+      "100 connections in all manners of ending leave no descriptor behind",
+      arguments: [false, true])
     func noLeak(secure: Bool) throws {
       let tls = try context(secure)
       let before = ProcessCounts.descriptors

@@ -9,7 +9,8 @@ import Testing
 struct TimedOut: Error {}
 
 extension EventLoop {
-  /// Drives the loop on the test's thread until `condition` holds. The bound is far beyond what a slow machine needs.
+  /// Drives the loop on the test's thread until `condition` holds. The bound is far beyond what a slow
+  /// machine needs.
   func drive(
     _ location: SourceLocation = #_sourceLocation, until condition: () -> Bool
   ) throws {

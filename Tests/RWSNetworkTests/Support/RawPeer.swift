@@ -1,9 +1,9 @@
 import CLinux
 import Glibc
-@testable import RWSWebSocket
 import Testing
 
 @testable import RWSNetwork
+@testable import RWSWebSocket
 
 /// A socket that does only what the test says, for peers that misbehave. Driven by the test beside the loop.
 final class RawPeer {

@@ -12,7 +12,8 @@ enum TestCertificates {
     try withFile(certificate.certificatePEM) { try TLSContext.client(extraCAFile: $0) }
   }
 
-  static func withFile<Result>(_ bytes: [UInt8], _ body: (String) throws -> Result) throws -> Result {
+  static func withFile<Result>(_ bytes: [UInt8], _ body: (String) throws -> Result) throws -> Result
+  {
     var path = Array("/tmp/rws-test-XXXXXX".utf8CString)
     let descriptor = mkstemp(&path)
     guard descriptor >= 0 else { throw TimedOut() }
