@@ -11,7 +11,7 @@ C_FLAGS := -std=c11 -Wall -Wextra -Werror -pedantic -IInclude $(CFLAGS)
 C_LIBS := -Lbuild/lib -lresponsesws -Wl,-rpath,'$$ORIGIN/../lib'
 
 # Directories are listed with the files, so that a file taken away is noticed too.
-SWIFT_INPUTS := Package.swift $(shell find Sources Include Examples)
+SWIFT_INPUTS := Package.swift $(shell find Sources Include Examples Tests/ScannerAgreement 2>/dev/null)
 
 build: build/.built
 
@@ -41,10 +41,11 @@ TEST_PARTS := check test-swift test-abi test-python test-server test-scanner tes
 test: build test-dependencies
 	@scripts/run-tests $(TEST_PARTS)
 
-check test-abi test-python test-server test-packaging sanitizers asan tsan: build test-dependencies
+check test-abi test-python test-server test-scanner test-packaging sanitizers asan tsan: \
+        build test-dependencies
 	@scripts/run-tests $@
 
-test-swift test-scanner: test-dependencies
+test-swift: test-dependencies
 	@scripts/run-tests $@
 
 # A Debian with nothing but what the README asks for, in a chroot (root, network, some minutes).

@@ -238,7 +238,7 @@ def failing_servers(certificates):
     nobody = Nobody()
     yield "an unknown host", ["-201"], {"RWS_TEST_URL": "ws://no-such-host.invalid/v1"}, nobody
     server = RawServer(lambda c: c.recv(1))
-    yield ("plain text where TLS was expected, then nothing", ["-204", "-301"],
+    yield ("a server that hangs up during the TLS handshake", ["-203", "-205", "-301"],
            {"RWS_TEST_URL": f"wss://127.0.0.1:{server.port}/v1"}, server)
 
     for name, status, certificate, trusted in (

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 /* No wait of a test is longer; the local server answers in milliseconds. */
-#define PATIENCE_MS ((int64_t)30000)
+#define PATIENCE_MS ((int64_t)15000)
 #define SETTINGS "{\"model\":\"rules\",\"store\":false}"
 #define LITERAL(text) (text), (sizeof(text) - 1)
 
