@@ -17,6 +17,16 @@ extension NetworkTests {
       }
     }
 
+    @Test("when the exit handlers of the host run, the I/O threads have ended")
+    func threadsEndFirst() async {
+      await #expect(processExitsWith: .exitCode(7)) {
+        // Registered before the library's handler, hence run after it.
+        atexit { _exit(Streaming.hasEnded ? 7 : 1) }
+        try Streaming.start()
+        exit(0)
+      }
+    }
+
     @Test("exit called from a callback on the I/O thread does not wait for itself")
     func exitFromCallback() async {
       await #expect(processExitsWith: .exitCode(8)) {
@@ -44,6 +54,11 @@ extension NetworkTests {
 /// A server and a client that stream over TLS on two I/O threads, left alive on purpose.
 private enum Streaming {
   nonisolated(unsafe) static var kept: [AnyObject] = []
+
+  static var hasEnded: Bool {
+    let threads = kept.compactMap { $0 as? IOThread }
+    return threads.count == 2 && threads.allSatisfy { $0.waitUntilReturned(deadline: 0) }
+  }
 
   static func start(onMessage: @escaping @Sendable () -> Void = {}) throws {
     let certificate = try SelfSignedCertificate(names: ["127.0.0.1"])
