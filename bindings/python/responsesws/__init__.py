@@ -1,0 +1,142 @@
+"""Client for the WebSocket mode of the Responses API.
+
+    from responsesws import Client
+
+    with Client() as client:
+        session = client.session(model="gpt-5", instructions="Be brief.")
+        for delta in session.start("Hello").text_deltas():
+            print(delta, end="", flush=True)
+
+Five nouns: Client, Session, Turn, Event, and the errors; AsyncClient, AsyncSession and AsyncTurn
+are the same for asyncio.
+"""
+
+from ._aio import AsyncClient, AsyncSession, AsyncTurn
+from ._client import LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARNING, Client
+from ._errors import (
+    APIError,
+    AuthenticationError,
+    Busy,
+    Cancelled,
+    CertificateExpired,
+    CertificateUntrusted,
+    Closed,
+    ConnectFailed,
+    ConnectionLimitReached,
+    ConnectionLost,
+    ConnectionRefused,
+    ConnectTimeout,
+    ContextLengthExceeded,
+    DNSError,
+    EventGapTimeout,
+    Execution,
+    FirstEventTimeout,
+    Forked,
+    HandshakeError,
+    HostnameMismatch,
+    InternalError,
+    Interrupted,
+    InvalidArgument,
+    InvalidEvent,
+    InvalidHandle,
+    InvalidJSON,
+    LibraryNotFound,
+    LimitError,
+    LimitReached,
+    MessageTooLarge,
+    MissingOutput,
+    NetworkError,
+    Overloaded,
+    PeerClosed,
+    PreviousResponseNotFound,
+    ProtocolError,
+    RateLimited,
+    ResourcesExhausted,
+    ResponseFailed,
+    ResponsesWSError,
+    Status,
+    TLSError,
+    TurnTimeout,
+    UpgradeRefused,
+    UsageError,
+    WaitTimeout,
+    WebSocketError,
+    WouldDeadlock,
+)
+from ._events import Event, EventKind
+from ._ffi import version as library_version
+from ._results import CallKind, Outcome, Stats, ToolCall, Usage
+from ._session import Session
+from ._turn import Turn
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "APIError",
+    "AsyncClient",
+    "AsyncSession",
+    "AsyncTurn",
+    "AuthenticationError",
+    "Busy",
+    "CallKind",
+    "Cancelled",
+    "CertificateExpired",
+    "CertificateUntrusted",
+    "Client",
+    "Closed",
+    "ConnectFailed",
+    "ConnectTimeout",
+    "ConnectionLimitReached",
+    "ConnectionLost",
+    "ConnectionRefused",
+    "ContextLengthExceeded",
+    "DNSError",
+    "Event",
+    "EventGapTimeout",
+    "EventKind",
+    "Execution",
+    "FirstEventTimeout",
+    "Forked",
+    "HandshakeError",
+    "HostnameMismatch",
+    "InternalError",
+    "Interrupted",
+    "InvalidArgument",
+    "InvalidEvent",
+    "InvalidHandle",
+    "InvalidJSON",
+    "LOG_DEBUG",
+    "LOG_ERROR",
+    "LOG_INFO",
+    "LOG_WARNING",
+    "LibraryNotFound",
+    "LimitError",
+    "LimitReached",
+    "MessageTooLarge",
+    "MissingOutput",
+    "NetworkError",
+    "Outcome",
+    "Overloaded",
+    "PeerClosed",
+    "PreviousResponseNotFound",
+    "ProtocolError",
+    "RateLimited",
+    "ResourcesExhausted",
+    "ResponseFailed",
+    "ResponsesWSError",
+    "Session",
+    "Stats",
+    "Status",
+    "TLSError",
+    "ToolCall",
+    "Turn",
+    "TurnTimeout",
+    "UpgradeRefused",
+    "Usage",
+    "UsageError",
+    "WaitTimeout",
+    "WebSocketError",
+    "WouldDeadlock",
+    "__version__",
+    "library_version",
+]

@@ -1,0 +1,242 @@
+"""The asyncio faces. They share all but waiting with the others, and use no thread: a session's
+descriptor says when there is something to read."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from types import TracebackType
+from typing import Any, AsyncIterator, Optional, Set, Type, TypeVar
+
+from . import _ffi
+from ._client import ClientBase
+from ._events import Event, EventKind
+from ._json import Fields, Input, encode_fields
+from ._session import SessionBase
+from ._time import Patience
+from ._turn import DONE, TurnBase, is_pending, timed_out
+
+_ATurn = TypeVar("_ATurn", bound="AsyncTurn")
+_ASession = TypeVar("_ASession", bound="AsyncSession")
+_AClient = TypeVar("_AClient", bound="AsyncClient")
+
+_EVENTS_PER_STEP = 64
+"""So many events are read without giving way to the loop's other tasks."""
+
+_SHORTEST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.02
+
+
+class _Readiness:
+    """Waits for one descriptor in the running loop; it is watched only while somebody waits."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._waiters: Set["asyncio.Future[None]"] = set()
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._is_closed = False
+
+    async def wait(self, timeout: float) -> None:
+        if self._is_closed:
+            # The descriptor is gone, and its number may be another's by now.
+            await asyncio.sleep(min(_SHORTEST_PAUSE, timeout))
+            return
+        loop = asyncio.get_running_loop()
+        if not self._waiters:
+            loop.add_reader(self._descriptor, self.wake)
+            self._loop = loop
+        waiter: "asyncio.Future[None]" = loop.create_future()
+        self._waiters.add(waiter)
+        try:
+            await asyncio.wait((waiter,), timeout=None if timeout == math.inf else timeout)
+        finally:
+            waiter.cancel()
+            self._waiters.discard(waiter)
+            if not self._waiters:
+                self._unwatch()
+
+    def wake(self) -> None:
+        """Wake every waiter: each looks at its own turn."""
+        self._unwatch()
+        woken, self._waiters = self._waiters, set()
+        for waiter in woken:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def close(self) -> None:
+        """Before the descriptor goes; who waits finds its turn cancelled."""
+        self._is_closed = True
+        self.wake()
+
+    def _unwatch(self) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None and not loop.is_closed():
+            loop.remove_reader(self._descriptor)
+
+
+class AsyncTurn(TurnBase):
+    """A turn of an AsyncSession: `async for event in turn`, `await turn.wait()`.
+
+    As Turn, but for the waiting.
+    """
+
+    _session: "AsyncSession"
+    _taken = 0
+
+    async def next(self, timeout: Optional[float] = None) -> Optional[Event]:
+        """The next event; None when the turn has ended well. As Turn.next()."""
+        self._taken += 1
+        if self._taken % _EVENTS_PER_STEP == 0:
+            await asyncio.sleep(0)
+        event: Optional[Event] = await self._until_taken(self._take, Patience(timeout))
+        return event
+
+    async def wait(self: _ATurn, timeout: Optional[float] = None) -> _ATurn:
+        """Wait for the end and return the turn; events not read yet are dropped."""
+        patience = Patience(timeout)
+        # Events are read rather than left to rws_turn_wait(), which would let them make the
+        # descriptor readable all the time.
+        while await self._until_taken(self._drop_one, patience) is not None:
+            pass
+        return self
+
+    def _drop_one(self, milliseconds: int) -> Any:
+        status = self._drop(milliseconds)
+        return _DROPPED if status == _ffi.OK else status
+
+    async def _until_taken(self, take: Any, patience: Patience) -> Any:
+        """What `take` gives that is no status; None at the end of the turn."""
+        pause = 0.0
+        while True:
+            taken = take(0)
+            if type(taken) is not int:
+                return taken
+            if taken == DONE:
+                return None
+            if not is_pending(taken):
+                raise self._failure(taken)
+            if not patience.left():
+                raise timed_out()
+            # A second look in vain means that the descriptor is readable for another turn that
+            # nobody reads: without a growing pause this would spin.
+            if pause > _SHORTEST_PAUSE:
+                await asyncio.sleep(min(pause, patience.left()))
+            pause = min(max(pause * 2, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+            await self._session._readiness.wait(patience.left())
+
+    def __aiter__(self: _ATurn) -> _ATurn:
+        return self
+
+    async def __anext__(self) -> Event:
+        event = await self.next()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def text_deltas(self) -> AsyncIterator[str]:
+        """The output text as it streams; other events are skipped."""
+        async for event in self:
+            if event.kind is EventKind.OUTPUT_TEXT_DELTA:
+                yield event.delta
+
+    async def __aenter__(self: _ATurn) -> _ATurn:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self._cancel_unless_ended()
+
+
+_DROPPED = object()
+
+
+class AsyncSession(SessionBase[AsyncTurn]):
+    """One chain of responses of an AsyncClient; it belongs to one event loop.
+
+    start() needs no await: it never waits.
+    """
+
+    _turn_type = AsyncTurn
+
+    def __init__(self, client: ClientBase, settings: bytes) -> None:
+        super().__init__(client, settings)
+        self._readiness = _Readiness(self.descriptor)
+
+    async def run(
+        self, input: Optional[Input] = None, *, warm_up: bool = False, **options: Any
+    ) -> AsyncTurn:
+        """Start a turn and wait for its end. Raises if it failed. Options as in start()."""
+        turn = self.start(input, warm_up=warm_up, **options)
+        try:
+            return await turn.wait()
+        except BaseException:
+            turn._cancel_unless_ended()
+            raise
+
+    async def warm_up(self, input: Optional[Input] = None, **options: Any) -> AsyncTurn:
+        """Have the server prepare settings and input without output, and chain on that."""
+        return await self.run(input, warm_up=True, **options)
+
+    async def connect(self, timeout: Optional[float] = None) -> None:
+        """Connect ahead, so that the first turn need not wait for it. Optional."""
+        patience = Patience(timeout)
+        native_connect = _ffi.library().rws_session_connect
+        pause = _SHORTEST_PAUSE
+        # The descriptor tells of turns alone, so the attempt is looked at now and then.
+        while is_pending(status := native_connect(self._handle.pointer(), 0)):
+            if not patience.left():
+                raise timed_out()
+            await asyncio.sleep(min(pause, patience.left()))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        _ffi.check(status)
+
+    def _release(self) -> None:
+        self._readiness.close()
+        super()._release()
+
+    async def close(self) -> None:
+        """End the session; its running turns end as cancelled."""
+        self._release()
+
+    async def __aenter__(self: _ASession) -> _ASession:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self._release()
+
+
+class AsyncClient(ClientBase):
+    """A client for asyncio.
+
+    >>> async with AsyncClient() as client:
+    ...     session = client.session(model="gpt-5")
+    ...     print((await session.run("Hello")).text)
+    """
+
+    def session(self, settings: Optional[Fields] = None, /, **fields: Any) -> AsyncSession:
+        """Start a chain of responses. As Client.session()."""
+        return AsyncSession(self, encode_fields(settings, fields))
+
+    async def close(self) -> None:
+        """Close the connections without waiting for the peers' answer."""
+        self._close(0)
+
+    async def __aenter__(self: _AClient) -> _AClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        await self.close()

@@ -1,0 +1,185 @@
+"""Configuration, credentials, one I/O thread, the connections."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from types import TracebackType
+from typing import Any, Callable, Iterable, Mapping, Optional, Tuple, Type, TypeVar, Union
+
+from . import _ffi
+from ._errors import InvalidArgument
+from ._handle import own
+from ._json import Fields, encode_fields
+from ._session import Session
+from ._time import limit_ms
+
+Headers = Union[Mapping[str, str], Iterable[Tuple[str, str]]]
+Log = Union[Callable[[int, str], None], logging.Logger]
+
+LOG_ERROR = 1
+LOG_WARNING = 2
+LOG_INFO = 3
+LOG_DEBUG = 4
+
+_LOGGING_LEVELS = {
+    LOG_ERROR: logging.ERROR,
+    LOG_WARNING: logging.WARNING,
+    LOG_INFO: logging.INFO,
+    LOG_DEBUG: logging.DEBUG,
+}
+
+_Self = TypeVar("_Self", bound="Client")
+
+
+class ClientBase:
+    """All of a client but waiting."""
+
+    def __init__(
+        self,
+        base_url: Optional[str] = None,
+        *,
+        api_key: Optional[str] = None,
+        organization: Optional[str] = None,
+        project: Optional[str] = None,
+        headers: Optional[Headers] = None,
+        ca_file: Union[str, "os.PathLike[str]", None] = None,
+        connect_timeout: Optional[float] = None,
+        first_event_timeout: Optional[float] = None,
+        event_gap_timeout: Optional[float] = None,
+        turn_timeout: Optional[float] = None,
+        message_bytes_max: Optional[int] = None,
+        log: Optional[Log] = None,
+        log_level: Optional[int] = None,
+    ) -> None:
+        """Make a client. Nothing is connected yet.
+
+        base_url: ws, wss, http or https; None: $OPENAI_BASE_URL, else the OpenAI API.
+        api_key: sent as a bearer token; None: $OPENAI_API_KEY; "": no Authorization header.
+        headers: further headers of the upgrade request.
+        ca_file: PEM certificates trusted besides the system's.
+        Time limits, in seconds (None: the default; math.inf: none):
+            connect_timeout: DNS, TCP, TLS and upgrade together (15).
+            first_event_timeout: from the request sent to its first event (120).
+            event_gap_timeout: between two events of a turn (300).
+            turn_timeout: a whole turn, connecting included (none).
+        message_bytes_max: of one received message (64 MiB).
+        log: a logging.Logger, or a callable of level (LOG_…) and line. It may be called on a
+            thread of the library, and must not wait there. No line holds a credential.
+        log_level: lines up to this level (LOG_WARNING, or what the Logger is enabled for).
+        """
+        target, level = _log_target(log, log_level)
+        key = _ffi.add_log_target(target) if target is not None else None
+        try:
+            pointer = _ffi.client_new(
+                base_url=_c_string("base_url", base_url),
+                api_key=_c_string("api_key", api_key),
+                organization=_c_string("organization", organization),
+                project=_c_string("project", project),
+                headers=_header_list(headers),
+                ca_file=_c_string("ca_file", None if ca_file is None else os.fspath(ca_file)),
+                connect_timeout_ms=limit_ms("connect_timeout", connect_timeout),
+                first_event_timeout_ms=limit_ms("first_event_timeout", first_event_timeout),
+                event_gap_timeout_ms=limit_ms("event_gap_timeout", event_gap_timeout),
+                turn_timeout_ms=limit_ms("turn_timeout", turn_timeout),
+                message_bytes_max=_byte_count("message_bytes_max", message_bytes_max),
+                log_key=key,
+                log_level=level,
+            )
+        except BaseException:
+            if key is not None:
+                _ffi.remove_log_target(key)
+            raise
+        self._handle = own(self, "client", pointer, _ffi.library().rws_client_free)
+        if key is not None:
+            weakref.finalize(self, _ffi.remove_log_target, key)
+
+    def _close(self, milliseconds: int) -> None:
+        if self._handle.is_closed:
+            return
+        _ffi.check(_ffi.library().rws_client_close(self._handle.pointer(), milliseconds))
+        self._handle.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'closed' if self._handle.is_closed else 'open'}>"
+
+
+class Client(ClientBase):
+    """A client of the Responses API's WebSocket mode.
+
+    >>> with Client() as client:
+    ...     session = client.session(model="gpt-5")
+    ...     print(session.run("Hello").text)
+    """
+
+    def session(self, settings: Optional[Fields] = None, /, **fields: Any) -> Session:
+        """Start a chain of responses.
+
+        Keywords are the fields of POST /v1/responses that every turn shares (model, instructions,
+        tools, store, …), unknown ones included; or give them as a mapping, or as JSON in bytes,
+        which is sent verbatim.
+        """
+        return Session(self, encode_fields(settings, fields))
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Close the connections in good order, waiting at most `timeout` seconds for the peers'
+        answer. Running turns end as cancelled; a second close does nothing."""
+        self._close(limit_ms("timeout", timeout) if timeout else 0)
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+
+def _log_target(
+    log: Optional[Log], level: Optional[int]
+) -> Tuple[Optional[Callable[[int, str], None]], int]:
+    if log is None:
+        return None, 0
+    if not isinstance(log, logging.Logger):
+        return log, level or LOG_WARNING
+    logger = log
+
+    def target(line_level: int, line: str) -> None:
+        logger.log(_LOGGING_LEVELS.get(line_level, logging.DEBUG), "%s", line)
+
+    enabled = [ours for ours, theirs in _LOGGING_LEVELS.items() if logger.isEnabledFor(theirs)]
+    return target, level or max(enabled, default=LOG_ERROR)
+
+
+def _c_string(name: str, value: Optional[str]) -> Optional[bytes]:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise InvalidArgument(f"{name} must be a str, not {type(value).__name__}")
+    encoded = os.fsencode(value) if name == "ca_file" else value.encode("utf-8", "surrogatepass")
+    if b"\0" in encoded:
+        # The value itself stays out of the message: it may be the credential.
+        raise InvalidArgument(f"{name} must not contain U+0000")
+    return encoded
+
+
+def _header_list(headers: Optional[Headers]) -> "list[Tuple[bytes, bytes]]":
+    if headers is None:
+        return []
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return [
+        (_c_string("a header's name", name) or b"", _c_string("a header's value", value) or b"")
+        for name, value in pairs
+    ]
+
+
+def _byte_count(name: str, value: Optional[int]) -> int:
+    if value is None:
+        return 0
+    if not 0 < value < 2**63:
+        raise InvalidArgument(f"{name} must be a positive number of bytes or None")
+    return value

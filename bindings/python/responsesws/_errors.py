@@ -1,0 +1,505 @@
+"""The exceptions of the package: one tree, a class per band of status, a leaf per status.
+
+    ResponsesWSError
+    ├── LibraryNotFound          no usable libresponsesws.so (also an ImportError)
+    ├── WaitTimeout              the timeout of a waiting call passed; ask again (TimeoutError)
+    ├── UsageError               the caller
+    │   ├── InvalidArgument      (also a ValueError)
+    │   ├── InvalidHandle
+    │   ├── InvalidJSON          (also a ValueError)
+    │   ├── Closed
+    │   ├── Busy
+    │   ├── WouldDeadlock
+    │   ├── Forked
+    │   ├── Cancelled            the turn was cancelled by the caller
+    │   ├── Interrupted
+    │   └── MissingOutput        a tool call was left without its output
+    ├── NetworkError             the network
+    │   ├── DNSError
+    │   ├── ConnectionRefused
+    │   ├── ConnectFailed
+    │   ├── ConnectTimeout       (also a TimeoutError)
+    │   ├── ConnectionLost
+    │   ├── FirstEventTimeout    (also a TimeoutError)
+    │   ├── EventGapTimeout      (also a TimeoutError)
+    │   └── TurnTimeout          (also a TimeoutError)
+    ├── TLSError                 TLS
+    │   ├── CertificateUntrusted
+    │   ├── HostnameMismatch
+    │   └── CertificateExpired
+    ├── WebSocketError           the WebSocket peer
+    │   ├── UpgradeRefused       it answered HTTP
+    │   ├── AuthenticationError  it refused the credentials
+    │   ├── HandshakeError
+    │   ├── ProtocolError        it broke RFC 6455
+    │   ├── PeerClosed
+    │   └── InvalidEvent
+    ├── APIError                 the API
+    │   ├── ResponseFailed
+    │   ├── PreviousResponseNotFound
+    │   ├── RateLimited
+    │   ├── ContextLengthExceeded
+    │   ├── Overloaded
+    │   └── ConnectionLimitReached
+    ├── LimitError               limits
+    │   ├── MessageTooLarge
+    │   ├── LimitReached
+    │   └── ResourcesExhausted
+    └── InternalError            this library; please report it
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Dict, Optional, Type
+
+
+class Status(IntEnum):
+    """The status table of responsesws.h, without its RWS_ prefix."""
+
+    OK = 0
+    DONE = 1
+    TIMEOUT = 2
+    ERR_INVALID_ARGUMENT = -101
+    ERR_INVALID_HANDLE = -102
+    ERR_INVALID_JSON = -103
+    ERR_CLOSED = -104
+    ERR_BUSY = -105
+    ERR_WOULD_DEADLOCK = -106
+    ERR_FORKED = -107
+    ERR_CANCELLED = -108
+    ERR_INTERRUPTED = -109
+    ERR_MISSING_OUTPUT = -110
+    ERR_DNS = -201
+    ERR_CONNECT_REFUSED = -202
+    ERR_CONNECT = -203
+    ERR_CONNECT_TIMEOUT = -204
+    ERR_CONNECTION_LOST = -205
+    ERR_FIRST_EVENT_TIMEOUT = -206
+    ERR_EVENT_GAP_TIMEOUT = -207
+    ERR_TURN_TIMEOUT = -208
+    ERR_TLS = -301
+    ERR_TLS_UNTRUSTED = -302
+    ERR_TLS_HOSTNAME = -303
+    ERR_TLS_EXPIRED = -304
+    ERR_UPGRADE_REFUSED = -401
+    ERR_UNAUTHORIZED = -402
+    ERR_HANDSHAKE = -403
+    ERR_PROTOCOL = -404
+    ERR_PEER_CLOSED = -405
+    ERR_INVALID_EVENT = -406
+    ERR_API = -501
+    ERR_RESPONSE_FAILED = -502
+    ERR_PREVIOUS_RESPONSE_NOT_FOUND = -503
+    ERR_RATE_LIMITED = -504
+    ERR_CONTEXT_LENGTH = -505
+    ERR_OVERLOADED = -506
+    ERR_CONNECTION_LIMIT = -507
+    ERR_MESSAGE_TOO_LARGE = -601
+    ERR_LIMIT = -602
+    ERR_RESOURCES = -603
+    ERR_INTERNAL = -901
+
+
+class Execution(IntEnum):
+    """How far a request had come when it failed: may it have run, may it be sent again?"""
+
+    NOT_SENT = 0
+    """Nothing, or no whole message, left this machine: repeat freely."""
+    REJECTED = 1
+    """The server refused it before it ran: repeat freely."""
+    UNKNOWN = 2
+    """Sent, no answer seen: it may have run."""
+    STARTED = 3
+    """The server began to work on it, no output seen."""
+    OUTPUT_SEEN = 4
+    """Output was received; repeating it runs it twice."""
+
+
+class ResponsesWSError(Exception):
+    """Whatever went wrong. `str(error)` says what happened and what to do; no credential is in it."""
+
+    message: str
+    status: int
+    """A member of Status, or a plain int that this version has no name for."""
+    execution: Execution
+    http_status: Optional[int]
+    close_code: Optional[int]
+    code: Optional[str]
+    type: Optional[str]
+    param: Optional[str]
+    request_id: Optional[str]
+    retry_after: Optional[float]
+    """Seconds that the server asked to wait."""
+    retryable: bool
+    """The same request may succeed later; `execution` says at what risk."""
+    body: bytes
+    """The error as received: JSON of the event, or the HTTP body; may be cut."""
+
+    default_status: int = Status.ERR_INTERNAL
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: Optional[int] = None,
+        execution: Execution = Execution.NOT_SENT,
+        http_status: Optional[int] = None,
+        close_code: Optional[int] = None,
+        code: Optional[str] = None,
+        type: Optional[str] = None,
+        param: Optional[str] = None,
+        request_id: Optional[str] = None,
+        retry_after: Optional[float] = None,
+        retryable: bool = False,
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = self.default_status if status is None else status
+        self.execution = execution
+        self.http_status = http_status
+        self.close_code = close_code
+        self.code = code
+        self.type = type
+        self.param = param
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.retryable = retryable
+        self.body = body
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class LibraryNotFound(ResponsesWSError, ImportError):
+    """No usable libresponsesws.so; the message lists where it was looked for."""
+
+    default_status = Status.ERR_RESOURCES
+
+
+class WaitTimeout(ResponsesWSError, TimeoutError):
+    """The timeout given to a waiting call passed. The turn goes on: ask again, or cancel it."""
+
+    default_status = Status.TIMEOUT
+
+
+class UsageError(ResponsesWSError):
+    """The call was wrong, or the object is past its life."""
+
+    default_status = Status.ERR_INVALID_ARGUMENT
+
+
+class InvalidArgument(UsageError, ValueError):
+    """An argument is of the wrong kind, too large or out of range."""
+
+
+class InvalidHandle(UsageError):
+    """The library does not know the object (any more)."""
+
+    default_status = Status.ERR_INVALID_HANDLE
+
+
+class InvalidJSON(UsageError, ValueError):
+    """The JSON given is malformed or not of the documented kind."""
+
+    default_status = Status.ERR_INVALID_JSON
+
+
+class Closed(UsageError):
+    """The client, session or turn was closed."""
+
+    default_status = Status.ERR_CLOSED
+
+
+class Busy(UsageError):
+    """Another thread is reading this turn."""
+
+    default_status = Status.ERR_BUSY
+
+
+class WouldDeadlock(UsageError):
+    """A waiting call was made from a log callback."""
+
+    default_status = Status.ERR_WOULD_DEADLOCK
+
+
+class Forked(UsageError):
+    """The object belongs to the parent process; make a new client in this one."""
+
+    default_status = Status.ERR_FORKED
+
+
+class Cancelled(UsageError):
+    """The turn was cancelled by the caller."""
+
+    default_status = Status.ERR_CANCELLED
+
+
+class Interrupted(UsageError):
+    """A signal interrupted a wait. The package asks again by itself."""
+
+    default_status = Status.ERR_INTERRUPTED
+
+
+class MissingOutput(UsageError):
+    """A tool call of the last response has no output in the input."""
+
+    default_status = Status.ERR_MISSING_OUTPUT
+
+
+class NetworkError(ResponsesWSError):
+    """The network failed, or a time limit of the turn passed."""
+
+    default_status = Status.ERR_CONNECT
+
+
+class DNSError(NetworkError):
+    """The host name could not be resolved."""
+
+    default_status = Status.ERR_DNS
+
+
+class ConnectionRefused(NetworkError):
+    """The host refused the connection."""
+
+    default_status = Status.ERR_CONNECT_REFUSED
+
+
+class ConnectFailed(NetworkError):
+    """No connection could be made."""
+
+
+class ConnectTimeout(NetworkError, TimeoutError):
+    """No connection within the connect timeout."""
+
+    default_status = Status.ERR_CONNECT_TIMEOUT
+
+
+class ConnectionLost(NetworkError):
+    """The connection was cut before the turn ended."""
+
+    default_status = Status.ERR_CONNECTION_LOST
+
+
+class FirstEventTimeout(NetworkError, TimeoutError):
+    """No event within the first-event timeout."""
+
+    default_status = Status.ERR_FIRST_EVENT_TIMEOUT
+
+
+class EventGapTimeout(NetworkError, TimeoutError):
+    """No further event within the event-gap timeout."""
+
+    default_status = Status.ERR_EVENT_GAP_TIMEOUT
+
+
+class TurnTimeout(NetworkError, TimeoutError):
+    """The turn did not end within its timeout."""
+
+    default_status = Status.ERR_TURN_TIMEOUT
+
+
+class TLSError(ResponsesWSError):
+    """TLS failed."""
+
+    default_status = Status.ERR_TLS
+
+
+class CertificateUntrusted(TLSError):
+    """The server's certificate is not trusted."""
+
+    default_status = Status.ERR_TLS_UNTRUSTED
+
+
+class HostnameMismatch(TLSError):
+    """The server's certificate is for another host."""
+
+    default_status = Status.ERR_TLS_HOSTNAME
+
+
+class CertificateExpired(TLSError):
+    """The server's certificate is not valid now."""
+
+    default_status = Status.ERR_TLS_EXPIRED
+
+
+class WebSocketError(ResponsesWSError):
+    """The peer refused or broke the WebSocket."""
+
+    default_status = Status.ERR_PROTOCOL
+
+
+class UpgradeRefused(WebSocketError):
+    """The server answered HTTP instead of WebSocket."""
+
+    default_status = Status.ERR_UPGRADE_REFUSED
+
+
+class AuthenticationError(WebSocketError):
+    """The server refused the credentials."""
+
+    default_status = Status.ERR_UNAUTHORIZED
+
+
+class HandshakeError(WebSocketError):
+    """The server's WebSocket handshake is invalid."""
+
+    default_status = Status.ERR_HANDSHAKE
+
+
+class ProtocolError(WebSocketError):
+    """The server broke the WebSocket protocol (RFC 6455)."""
+
+
+class PeerClosed(WebSocketError):
+    """The server closed the connection before the turn ended."""
+
+    default_status = Status.ERR_PEER_CLOSED
+
+
+class InvalidEvent(WebSocketError):
+    """The server sent something that is no event."""
+
+    default_status = Status.ERR_INVALID_EVENT
+
+
+class APIError(ResponsesWSError):
+    """The API returned an error."""
+
+    default_status = Status.ERR_API
+
+
+class ResponseFailed(APIError):
+    """The response failed."""
+
+    default_status = Status.ERR_RESPONSE_FAILED
+
+
+class PreviousResponseNotFound(APIError):
+    """The server no longer has the previous response."""
+
+    default_status = Status.ERR_PREVIOUS_RESPONSE_NOT_FOUND
+
+
+class RateLimited(APIError):
+    """The API's rate limit was reached."""
+
+    default_status = Status.ERR_RATE_LIMITED
+
+
+class ContextLengthExceeded(APIError):
+    """The context window is full."""
+
+    default_status = Status.ERR_CONTEXT_LENGTH
+
+
+class Overloaded(APIError):
+    """The API is overloaded or had an internal error."""
+
+    default_status = Status.ERR_OVERLOADED
+
+
+class ConnectionLimitReached(APIError):
+    """The connection reached its age limit."""
+
+    default_status = Status.ERR_CONNECTION_LIMIT
+
+
+class LimitError(ResponsesWSError):
+    """A limit was reached."""
+
+    default_status = Status.ERR_LIMIT
+
+
+class MessageTooLarge(LimitError):
+    """A message exceeds the size limit."""
+
+    default_status = Status.ERR_MESSAGE_TOO_LARGE
+
+
+class LimitReached(LimitError):
+    """A limit of the library was reached."""
+
+
+class ResourcesExhausted(LimitError):
+    """The system has no more descriptors, threads or memory."""
+
+    default_status = Status.ERR_RESOURCES
+
+
+class InternalError(ResponsesWSError):
+    """A fault of this library; please report it."""
+
+
+CLASS_OF_STATUS: Dict[int, Type[ResponsesWSError]] = {
+    Status.TIMEOUT: WaitTimeout,
+    Status.ERR_INVALID_ARGUMENT: InvalidArgument,
+    Status.ERR_INVALID_HANDLE: InvalidHandle,
+    Status.ERR_INVALID_JSON: InvalidJSON,
+    Status.ERR_CLOSED: Closed,
+    Status.ERR_BUSY: Busy,
+    Status.ERR_WOULD_DEADLOCK: WouldDeadlock,
+    Status.ERR_FORKED: Forked,
+    Status.ERR_CANCELLED: Cancelled,
+    Status.ERR_INTERRUPTED: Interrupted,
+    Status.ERR_MISSING_OUTPUT: MissingOutput,
+    Status.ERR_DNS: DNSError,
+    Status.ERR_CONNECT_REFUSED: ConnectionRefused,
+    Status.ERR_CONNECT: ConnectFailed,
+    Status.ERR_CONNECT_TIMEOUT: ConnectTimeout,
+    Status.ERR_CONNECTION_LOST: ConnectionLost,
+    Status.ERR_FIRST_EVENT_TIMEOUT: FirstEventTimeout,
+    Status.ERR_EVENT_GAP_TIMEOUT: EventGapTimeout,
+    Status.ERR_TURN_TIMEOUT: TurnTimeout,
+    Status.ERR_TLS: TLSError,
+    Status.ERR_TLS_UNTRUSTED: CertificateUntrusted,
+    Status.ERR_TLS_HOSTNAME: HostnameMismatch,
+    Status.ERR_TLS_EXPIRED: CertificateExpired,
+    Status.ERR_UPGRADE_REFUSED: UpgradeRefused,
+    Status.ERR_UNAUTHORIZED: AuthenticationError,
+    Status.ERR_HANDSHAKE: HandshakeError,
+    Status.ERR_PROTOCOL: ProtocolError,
+    Status.ERR_PEER_CLOSED: PeerClosed,
+    Status.ERR_INVALID_EVENT: InvalidEvent,
+    Status.ERR_API: APIError,
+    Status.ERR_RESPONSE_FAILED: ResponseFailed,
+    Status.ERR_PREVIOUS_RESPONSE_NOT_FOUND: PreviousResponseNotFound,
+    Status.ERR_RATE_LIMITED: RateLimited,
+    Status.ERR_CONTEXT_LENGTH: ContextLengthExceeded,
+    Status.ERR_OVERLOADED: Overloaded,
+    Status.ERR_CONNECTION_LIMIT: ConnectionLimitReached,
+    Status.ERR_MESSAGE_TOO_LARGE: MessageTooLarge,
+    Status.ERR_LIMIT: LimitReached,
+    Status.ERR_RESOURCES: ResourcesExhausted,
+    Status.ERR_INTERNAL: InternalError,
+}
+
+_CLASS_OF_BAND: Dict[int, Type[ResponsesWSError]] = {
+    1: UsageError,
+    2: NetworkError,
+    3: TLSError,
+    4: WebSocketError,
+    5: APIError,
+    6: LimitError,
+    9: InternalError,
+}
+
+
+def class_of_status(status: int) -> Type[ResponsesWSError]:
+    """The leaf, or the band for a status that only a newer library has."""
+    return CLASS_OF_STATUS.get(status) or _CLASS_OF_BAND.get(-status // 100, ResponsesWSError)
+
+
+def named_status(status: int) -> int:
+    try:
+        return Status(status)
+    except ValueError:
+        return status
+
+
+def named_execution(execution: int) -> Execution:
+    try:
+        return Execution(execution)
+    except ValueError:
+        return Execution.UNKNOWN

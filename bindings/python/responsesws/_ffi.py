@@ -1,0 +1,513 @@
+"""The only module that touches ctypes: the declarations of responsesws.h, and what needs pointers.
+
+Everything above sees ints for handles, and bytes or str for strings: what the library lends is
+copied here, before the next call may take it back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import threading
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    byref,
+    c_char_p,
+    c_int,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+    string_at,
+)
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from . import _library
+from ._errors import (
+    LibraryNotFound,
+    ResponsesWSError,
+    class_of_status,
+    named_execution,
+    named_status,
+)
+
+VERSION = (0, 1)
+"""The oldest version of the interface that has all that is declared here."""
+
+NO_LIMIT = -1
+
+OK = 0
+DONE = 1
+TIMEOUT = 2
+ERR_CLOSED = -104
+ERR_FORKED = -107
+ERR_INTERRUPTED = -109
+
+
+# ------------------------------------------------------------------------ structs
+
+
+class String(Structure):
+    _fields_ = [("data", c_void_p), ("len", c_size_t)]
+
+    def copy(self) -> bytes:
+        return string_at(self.data, self.len) if self.len else b""
+
+    def text(self) -> str:
+        # A lone surrogate of the server's JSON arrives in its three-byte form.
+        return self.copy().decode("utf-8", "surrogatepass")
+
+
+class Error(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("status", c_int32),
+        ("execution", c_int32),
+        ("http_status", c_int32),
+        ("close_code", c_int32),
+        ("is_retryable", c_int32),
+        ("reserved", c_int32),
+        ("retry_after_ms", c_int64),
+        ("message", String),
+        ("code", String),
+        ("type", String),
+        ("param", String),
+        ("request_id", String),
+        ("body", String),
+    ]
+
+
+class Header(Structure):
+    _fields_ = [("name", c_char_p), ("value", c_char_p)]
+
+
+LogFunction = CFUNCTYPE(None, c_int32, String, c_void_p)
+
+
+class ClientOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("base_url", c_char_p),
+        ("api_key", c_char_p),
+        ("organization", c_char_p),
+        ("project", c_char_p),
+        ("headers", POINTER(Header)),
+        ("header_count", c_size_t),
+        ("ca_file", c_char_p),
+        ("connect_timeout_ms", c_int64),
+        ("first_event_timeout_ms", c_int64),
+        ("event_gap_timeout_ms", c_int64),
+        ("turn_timeout_ms", c_int64),
+        ("message_bytes_max", c_uint64),
+        ("log", LogFunction),
+        ("log_user_data", c_void_p),
+        ("log_level", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class Event(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("kind", c_int32),
+        ("reserved", c_int32),
+        ("sequence_number", c_int64),
+        ("output_index", c_int64),
+        ("type", String),
+        ("json", String),
+        ("delta", String),
+        ("item_id", String),
+        ("item", String),
+        ("response", String),
+        ("stream_id", String),
+    ]
+
+
+EventFunction = CFUNCTYPE(None, c_void_p, POINTER(Event), c_void_p)
+
+
+class TurnOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("overrides", c_char_p),
+        ("overrides_len", c_size_t),
+        ("is_warm_up", c_int32),
+        ("reserved", c_int32),
+        ("first_event_timeout_ms", c_int64),
+        ("event_gap_timeout_ms", c_int64),
+        ("turn_timeout_ms", c_int64),
+        ("on_event", EventFunction),
+        ("user_data", c_void_p),
+    ]
+
+
+class Usage(Structure):
+    _fields_ = [
+        ("input_tokens", c_int64),
+        ("cached_tokens", c_int64),
+        ("cache_write_tokens", c_int64),
+        ("output_tokens", c_int64),
+        ("reasoning_tokens", c_int64),
+        ("total_tokens", c_int64),
+    ]
+
+
+class Result(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("outcome", c_int32),
+        ("reserved", c_int32),
+        ("response_id", String),
+        ("text", String),
+        ("refusal", String),
+        ("reasoning_summary", String),
+        ("incomplete_reason", String),
+        ("response", String),
+        ("call_count", c_size_t),
+        ("item_count", c_size_t),
+        ("usage", Usage),
+    ]
+
+
+class Call(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("kind", c_int32),
+        ("is_complete", c_int32),
+        ("call_id", String),
+        ("name", String),
+        ("arguments", String),
+        ("item", String),
+    ]
+
+
+class Stats(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("request_bytes", c_uint64),
+        ("full_request_bytes", c_uint64),
+        ("received_bytes", c_uint64),
+        ("event_count", c_uint64),
+        ("sent_us", c_int64),
+        ("first_event_us", c_int64),
+        ("first_output_us", c_int64),
+        ("end_us", c_int64),
+        ("is_delta", c_int32),
+        ("resend_count", c_int32),
+    ]
+
+
+# ---------------------------------------------------------------------- functions
+
+_Handle = c_void_p
+_HandleOut = POINTER(c_void_p)
+_status = c_int32
+
+FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
+    "rws_version": (c_char_p, []),
+    "rws_version_number": (c_uint32, []),
+    "rws_status_name": (c_char_p, [_status]),
+    "rws_status_message": (c_char_p, [_status]),
+    "rws_last_error": (_status, [POINTER(Error)]),
+    "rws_client_new": (_status, [POINTER(ClientOptions), _HandleOut]),
+    "rws_client_close": (_status, [_Handle, c_int64]),
+    "rws_client_free": (None, [_Handle]),
+    "rws_session_new": (_status, [_Handle, c_char_p, c_size_t, _HandleOut]),
+    "rws_session_connect": (_status, [_Handle, c_int64]),
+    "rws_session_response_id": (_status, [_Handle, POINTER(String)]),
+    "rws_session_full_body": (_status, [_Handle, c_char_p, c_size_t, POINTER(String)]),
+    "rws_session_descriptor": (_status, [_Handle, POINTER(c_int)]),
+    "rws_session_free": (None, [_Handle]),
+    "rws_json_tree": (_status, [String, POINTER(c_void_p)]),
+    "rws_turn_start": (
+        _status,
+        [_Handle, c_char_p, c_size_t, POINTER(TurnOptions), _HandleOut],
+    ),
+    "rws_turn_next": (_status, [_Handle, c_int64, POINTER(Event)]),
+    "rws_turn_wait": (_status, [_Handle, c_int64]),
+    "rws_turn_cancel": (_status, [_Handle]),
+    "rws_turn_result": (_status, [_Handle, POINTER(Result)]),
+    "rws_turn_call": (_status, [_Handle, c_size_t, POINTER(Call)]),
+    "rws_turn_item": (_status, [_Handle, c_size_t, POINTER(String)]),
+    "rws_turn_stats": (_status, [_Handle, POINTER(Stats)]),
+    "rws_turn_error": (_status, [_Handle, POINTER(Error)]),
+    "rws_turn_free": (None, [_Handle]),
+}
+"""Every function of the header: result type, argument types."""
+
+_library_lock = threading.Lock()
+_loaded: Optional[Any] = None
+
+
+def library() -> Any:
+    """The library, loaded at the first need."""
+    global _loaded
+    if _loaded is None:
+        with _library_lock:
+            if _loaded is None:
+                _loaded = _load()
+    return _loaded
+
+
+def _load() -> Any:
+    tried = []
+    for path in _library.candidates():
+        if os.path.sep in path and not os.path.exists(path):
+            tried.append(f"{path}: no such file")
+            continue
+        try:
+            return _declare(ctypes.CDLL(path))
+        except (OSError, AttributeError, _Mismatch) as error:
+            tried.append(f"{path}: {error}")
+    raise LibraryNotFound(
+        f"{_library.SONAME} was not found. Looked at:\n  "
+        + "\n  ".join(tried)
+        + f"\nBuild it (make build), or name it in {_library.ENVIRONMENT_VARIABLE}."
+    )
+
+
+class _Mismatch(Exception):
+    pass
+
+
+def _declare(loaded: ctypes.CDLL) -> ctypes.CDLL:
+    for name, (result, arguments) in FUNCTIONS.items():
+        function = getattr(loaded, name)
+        function.restype = result
+        function.argtypes = arguments
+    number = loaded.rws_version_number()
+    found = (number >> 16, number >> 8 & 0xFF)
+    if found[0] != VERSION[0] or found < VERSION:
+        raise _Mismatch(f"version {found[0]}.{found[1]}, but this package needs {VERSION[0]}.{VERSION[1]}")
+    return loaded
+
+
+def version() -> str:
+    return str(library().rws_version().decode())
+
+
+# ------------------------------------------------------------------------- errors
+
+
+def last_error(status: int) -> ResponsesWSError:
+    """The exception for a call on this thread that has just returned `status`."""
+    details = Error(struct_size=ctypes.sizeof(Error), retry_after_ms=-1)
+    # Some statuses (WAIT's TIMEOUT) are no failures to the library: it has no details of them.
+    if library().rws_last_error(byref(details)) == OK and details.status == status:
+        return exception(details)
+    return plain_error(status)
+
+
+def plain_error(status: int) -> ResponsesWSError:
+    """The exception for a status without details."""
+    message = library().rws_status_message(status)
+    return class_of_status(status)(
+        message.decode() if message else f"status {status}", status=named_status(status)
+    )
+
+
+def exception(details: Error) -> ResponsesWSError:
+    return class_of_status(details.status)(
+        details.message.text(),
+        status=named_status(details.status),
+        execution=named_execution(details.execution),
+        http_status=details.http_status or None,
+        close_code=details.close_code or None,
+        code=details.code.text() or None,
+        type=details.type.text() or None,
+        param=details.param.text() or None,
+        request_id=details.request_id.text() or None,
+        retry_after=details.retry_after_ms / 1000 if details.retry_after_ms >= 0 else None,
+        retryable=bool(details.is_retryable),
+        body=details.body.copy(),
+    )
+
+
+def turn_error(handle: int) -> Optional[ResponsesWSError]:
+    details = Error(struct_size=ctypes.sizeof(Error), retry_after_ms=-1)
+    status = library().rws_turn_error(handle, byref(details))
+    if status == OK:
+        return exception(details)
+    if status == DONE:
+        return None
+    return last_error(status)
+
+
+def check(status: int) -> None:
+    if status < 0:
+        raise last_error(status)
+
+
+# ------------------------------------------------------------------------ logging
+
+_log_targets: Dict[int, Callable[[int, str], None]] = {}
+_log_key = 0
+_log_lock = threading.Lock()
+
+
+def _log_line(level: int, line: String, key: Optional[int]) -> None:
+    target = _log_targets.get(key or 0)
+    if target is not None:
+        target(level, line.text())
+
+
+# One callback for all clients, never freed: no thread of the library can meet a dead one.
+_log_function = LogFunction(_log_line)
+
+
+def add_log_target(target: Callable[[int, str], None]) -> int:
+    global _log_key
+    with _log_lock:
+        _log_key += 1
+        _log_targets[_log_key] = target
+        return _log_key
+
+
+def remove_log_target(key: int) -> None:
+    _log_targets.pop(key, None)
+
+
+# -------------------------------------------------------------------------- calls
+
+
+def client_new(
+    *,
+    base_url: Optional[bytes],
+    api_key: Optional[bytes],
+    organization: Optional[bytes],
+    project: Optional[bytes],
+    headers: Sequence[Tuple[bytes, bytes]],
+    ca_file: Optional[bytes],
+    connect_timeout_ms: int,
+    first_event_timeout_ms: int,
+    event_gap_timeout_ms: int,
+    turn_timeout_ms: int,
+    message_bytes_max: int,
+    log_key: Optional[int],
+    log_level: int,
+) -> int:
+    header_array = (Header * len(headers))(*(Header(name, value) for name, value in headers))
+    options = ClientOptions(
+        struct_size=ctypes.sizeof(ClientOptions),
+        base_url=base_url,
+        api_key=api_key,
+        organization=organization,
+        project=project,
+        headers=header_array if headers else None,
+        header_count=len(headers),
+        ca_file=ca_file,
+        connect_timeout_ms=connect_timeout_ms,
+        first_event_timeout_ms=first_event_timeout_ms,
+        event_gap_timeout_ms=event_gap_timeout_ms,
+        turn_timeout_ms=turn_timeout_ms,
+        message_bytes_max=message_bytes_max,
+        log_level=log_level,
+    )
+    if log_key is not None:
+        options.log = _log_function
+        options.log_user_data = log_key
+    handle = c_void_p()
+    check(library().rws_client_new(byref(options), byref(handle)))
+    return handle.value or 0
+
+
+def session_new(client: int, settings: bytes) -> int:
+    handle = c_void_p()
+    check(library().rws_session_new(client, settings, len(settings), byref(handle)))
+    return handle.value or 0
+
+
+def session_response_id(session: int) -> str:
+    out = String()
+    check(library().rws_session_response_id(session, byref(out)))
+    return out.text()
+
+
+def session_full_body(session: int, input: bytes) -> bytes:
+    out = String()
+    check(library().rws_session_full_body(session, input, len(input), byref(out)))
+    return out.copy()
+
+
+def session_descriptor(session: int) -> int:
+    out = c_int()
+    check(library().rws_session_descriptor(session, byref(out)))
+    return out.value
+
+
+def turn_start(
+    session: int,
+    input: bytes,
+    *,
+    overrides: bytes,
+    is_warm_up: bool,
+    first_event_timeout_ms: int,
+    event_gap_timeout_ms: int,
+    turn_timeout_ms: int,
+) -> int:
+    options = TurnOptions(
+        struct_size=ctypes.sizeof(TurnOptions),
+        overrides=overrides or None,
+        overrides_len=len(overrides),
+        is_warm_up=is_warm_up,
+        first_event_timeout_ms=first_event_timeout_ms,
+        event_gap_timeout_ms=event_gap_timeout_ms,
+        turn_timeout_ms=turn_timeout_ms,
+    )
+    handle = c_void_p()
+    check(library().rws_turn_start(session, input, len(input), byref(options), byref(handle)))
+    return handle.value or 0
+
+
+def turn_result(turn: int) -> Result:
+    """Borrowed: the caller holds the turn's guard until it has copied what it needs."""
+    result = Result(struct_size=ctypes.sizeof(Result))
+    check(library().rws_turn_result(turn, byref(result)))
+    return result
+
+
+def turn_call(turn: int, index: int) -> Call:
+    """Borrowed like turn_result()."""
+    call = Call(struct_size=ctypes.sizeof(Call))
+    check(library().rws_turn_call(turn, index, byref(call)))
+    return call
+
+
+def turn_item(turn: int, index: int) -> bytes:
+    out = String()
+    check(library().rws_turn_item(turn, index, byref(out)))
+    return out.copy()
+
+
+def turn_stats(turn: int) -> Stats:
+    stats = Stats(struct_size=ctypes.sizeof(Stats))
+    check(library().rws_turn_stats(turn, byref(stats)))
+    return stats
+
+
+class EventBuffer:
+    """Where rws_turn_next() writes, read back with one unpack instead of a ctypes access per field."""
+
+    __slots__ = ("_memory", "reference")
+
+    # struct_size, kind, reserved, sequence_number, output_index, then pointer and length of each
+    # string in the order of the header.
+    _layout = struct.Struct("@NiiqqPNPNPNPNPNPNPN")
+
+    def __init__(self) -> None:
+        self._memory = bytearray(self._layout.size)
+        event = Event.from_buffer(self._memory)
+        event.struct_size = ctypes.sizeof(Event)
+        self.reference = byref(event)
+
+    def read(self) -> Tuple[int, ...]:
+        return self._layout.unpack_from(self._memory)
+
+
+copy = string_at
+"""copy(pointer, length) -> bytes"""

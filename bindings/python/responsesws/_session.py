@@ -1,0 +1,148 @@
+"""One chain of responses: its settings and its history."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Optional, Type, TypeVar
+
+from . import _ffi
+from ._handle import own
+from ._json import Fields, Input, encode_fields, encode_input
+from ._time import Patience, limit_ms
+from ._turn import Turn, TurnBase, is_pending, timed_out
+
+if TYPE_CHECKING:
+    from ._client import ClientBase
+
+_Self = TypeVar("_Self", bound="SessionBase[Any]")
+_AnyTurn = TypeVar("_AnyTurn", bound=TurnBase)
+
+
+class SessionBase(Generic[_AnyTurn]):
+    """All of a session but waiting."""
+
+    _turn_type: Type[_AnyTurn]
+
+    def __init__(self, client: ClientBase, settings: bytes) -> None:
+        # A session keeps its client: collecting that would close the connection.
+        self._client = client
+        pointer = _ffi.session_new(client._handle.pointer(), settings)
+        self._handle = own(self, "session", pointer, _ffi.library().rws_session_free)
+
+    def start(
+        self,
+        input: Optional[Input] = None,
+        *,
+        warm_up: bool = False,
+        first_event_timeout: Optional[float] = None,
+        event_gap_timeout: Optional[float] = None,
+        turn_timeout: Optional[float] = None,
+        overrides: Optional[Fields] = None,
+        **fields: Any,
+    ) -> _AnyTurn:
+        """Start a turn and return at once. Turns of one session run one after the other.
+
+        `input` is only what is new: a str (a user message), an item, a list of items, or the JSON
+        of any of these as bytes, which is sent byte for byte. Further keywords are body fields of
+        this turn that replace those of the session, or with None remove them; `overrides` is for
+        fields whose name is taken here, or for JSON as bytes. Times are in seconds; None: the
+        client's, math.inf: no limit.
+        """
+        pointer = _ffi.turn_start(
+            self._handle.pointer(),
+            encode_input(input),
+            overrides=b"" if overrides is None and not fields else encode_fields(overrides, fields),
+            is_warm_up=warm_up,
+            first_event_timeout_ms=limit_ms("first_event_timeout", first_event_timeout),
+            event_gap_timeout_ms=limit_ms("event_gap_timeout", event_gap_timeout),
+            turn_timeout_ms=limit_ms("turn_timeout", turn_timeout),
+        )
+        return self._turn_type(self, pointer)
+
+    @property
+    def response_id(self) -> Optional[str]:
+        """Id of the last response that belongs to the chain; None before the first."""
+        with self._handle.guard:
+            return _ffi.session_response_id(self._handle.pointer()) or None
+
+    def full_body(self, input: Optional[Input] = None) -> bytes:
+        """The body that POST /v1/responses would need for the same next turn: the settings and the
+        whole history followed by `input`. Sends nothing."""
+        encoded = encode_input(input)
+        with self._handle.guard:
+            return _ffi.session_full_body(self._handle.pointer(), encoded)
+
+    @property
+    def descriptor(self) -> int:
+        """To wait on in a loop of your own: readable while a turn has events or an end that was
+        not read yet. Only poll it; it is open until the session is closed."""
+        return _ffi.session_descriptor(self._handle.pointer())
+
+    def fileno(self) -> int:
+        """The descriptor: a session can be given to select() and its kin."""
+        return self.descriptor
+
+    def _release(self) -> None:
+        self._handle.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._handle.is_closed else self.response_id or "new"
+        return f"<{type(self).__name__} {state}>"
+
+
+class Session(SessionBase[Turn]):
+    """One chain of responses of a Client.
+
+    >>> with client.session(model="gpt-5", instructions="Be brief.") as session:
+    ...     print(session.run("Hello").text)
+    ...     print(session.run("And again?").text)
+
+    Each turn sends only its new items; the server has the rest.
+    """
+
+    _turn_type = Turn
+
+    def run(
+        self, input: Optional[Input] = None, *, warm_up: bool = False, **options: Any
+    ) -> Turn:
+        """Start a turn and wait for its end. Raises if it failed. Options as in start()."""
+        turn = self.start(input, warm_up=warm_up, **options)
+        try:
+            return turn.wait()
+        except BaseException:
+            # Also for Ctrl-C: nobody else has the turn, so nobody else could stop it.
+            turn._cancel_unless_ended()
+            raise
+
+    def warm_up(self, input: Optional[Input] = None, **options: Any) -> Turn:
+        """Have the server prepare settings and input without output, and chain on that."""
+        return self.run(input, warm_up=True, **options)
+
+    def connect(self, timeout: Optional[float] = None) -> None:
+        """Connect ahead, so that the first turn need not wait for it. Optional.
+
+        Raises WaitTimeout if `timeout` seconds pass; the attempt goes on.
+        """
+        patience = Patience(timeout)
+        native_connect = _ffi.library().rws_session_connect
+        while True:
+            status = native_connect(self._handle.pointer(), patience.slice_ms())
+            if not is_pending(status):
+                return _ffi.check(status)
+            if not patience.left():
+                raise timed_out()
+
+    def close(self) -> None:
+        """End the session; its running turns end as cancelled."""
+        self._release()
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self._release()

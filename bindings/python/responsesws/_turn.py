@@ -1,0 +1,274 @@
+"""One response.create, from request to terminal event."""
+
+from __future__ import annotations
+
+import json
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Type, TypeVar
+
+from . import _ffi, _results
+from ._errors import Busy, ResponsesWSError, WaitTimeout
+from ._events import Event, EventKind
+from ._handle import own
+from ._results import Outcome, Stats, ToolCall, Usage
+from ._time import Patience
+
+if TYPE_CHECKING:
+    from ._session import SessionBase
+
+_Self = TypeVar("_Self", bound="Turn")
+_Value = TypeVar("_Value")
+
+OK = _ffi.OK
+DONE = _ffi.DONE
+
+
+class TurnBase:
+    """All of a turn but waiting. What has been received can be read at any time, also after a
+    failure, until close(); it is complete when `outcome` is no longer RUNNING."""
+
+    def __init__(self, session: SessionBase[Any], pointer: int) -> None:
+        library = _ffi.library()
+        # A turn keeps its session: collecting that would cancel the turn.
+        self._session = session
+        self._handle = own(self, "turn", pointer, library.rws_turn_free, library.rws_turn_cancel)
+        self._native_next = library.rws_turn_next
+        self._buffer = _ffi.EventBuffer()
+
+    # -- what was received
+
+    @property
+    def outcome(self) -> Outcome:
+        return Outcome(self._result(lambda result: result.outcome))
+
+    @property
+    def response_id(self) -> Optional[str]:
+        return self._text("response_id") or None
+
+    @property
+    def text(self) -> str:
+        """All output text."""
+        return self._text("text")
+
+    @property
+    def refusal(self) -> str:
+        return self._text("refusal")
+
+    @property
+    def reasoning_summary(self) -> str:
+        """Parts separated by a blank line."""
+        return self._text("reasoning_summary")
+
+    @property
+    def incomplete_reason(self) -> Optional[str]:
+        """For example "max_output_tokens"."""
+        return self._text("incomplete_reason") or None
+
+    @property
+    def usage(self) -> Usage:
+        return self._result(lambda result: _results.usage(result.usage))
+
+    @property
+    def response_json(self) -> bytes:
+        """The response object of the terminal event as received; empty before."""
+        received: bytes = self._result(lambda result: result.response.copy())
+        return received
+
+    @property
+    def response(self) -> Optional[Dict[str, Any]]:
+        """The response object of the terminal event; None before."""
+        received = self.response_json
+        return _parse(received) if received else None
+
+    @property
+    def calls(self) -> List[ToolCall]:
+        """The tool calls to answer, in output order; those that still stream included."""
+
+        def copy(result: _ffi.Result) -> List[ToolCall]:
+            pointer = self._handle.pointer()
+            return [
+                _results.tool_call(_ffi.turn_call(pointer, index))
+                for index in range(result.call_count)
+            ]
+
+        return self._result(copy)
+
+    @property
+    def items_json(self) -> List[bytes]:
+        """The finished output items as received."""
+
+        def copy(result: _ffi.Result) -> List[bytes]:
+            pointer = self._handle.pointer()
+            return [_ffi.turn_item(pointer, index) for index in range(result.item_count)]
+
+        return self._result(copy)
+
+    @property
+    def items(self) -> List[Dict[str, Any]]:
+        """The finished output items."""
+        return [_parse(item) for item in self.items_json]
+
+    @property
+    def stats(self) -> Stats:
+        with self._handle.guard:
+            return _results.stats(_ffi.turn_stats(self._handle.pointer()))
+
+    @property
+    def error(self) -> Optional[ResponsesWSError]:
+        """Why the turn failed or was cancelled; None if it runs or ended well."""
+        with self._handle.guard:
+            return _ffi.turn_error(self._handle.pointer())
+
+    def _text(self, field: str) -> str:
+        text: str = self._result(lambda result: getattr(result, field).text())
+        return text
+
+    def _result(self, copy: Callable[[_ffi.Result], _Value]) -> _Value:
+        with self._handle.guard:
+            return copy(_ffi.turn_result(self._handle.pointer()))
+
+    # -- control
+
+    def cancel(self) -> None:
+        """End the turn at once; the session goes on from its last committed response.
+
+        The API has no cancel event: the server may work on, and bill, to the end. A turn that has
+        ended stays as it is.
+        """
+        _ffi.check(_ffi.library().rws_turn_cancel(self._handle.pointer()))
+
+    def close(self) -> None:
+        """Cancel the turn if it runs, and release what it holds. Collection does this, too."""
+        self._handle.close()
+
+    def _cancel_unless_ended(self) -> None:
+        if not self._handle.is_closed:
+            _ffi.library().rws_turn_cancel(self._handle.pointer())
+
+    # -- reading
+
+    def _advance(self, milliseconds: int) -> int:
+        """Read one event into the buffer; see _take() for its reader."""
+        return int(self._native_next(self._handle.pointer(), milliseconds, self._buffer.reference))
+
+    def _take(self, milliseconds: int) -> Any:
+        """An Event, or the status that is none."""
+        reading = self._handle.reading
+        if not reading.acquire(False):
+            raise Busy("another thread is reading this turn")
+        try:
+            status = self._advance(milliseconds)
+            return Event(self._buffer.read()) if status == OK else status
+        finally:
+            reading.release()
+
+    def _drop(self, milliseconds: int) -> int:
+        """Read one event without looking at it."""
+        reading = self._handle.reading
+        if not reading.acquire(False):
+            raise Busy("another thread is reading this turn")
+        try:
+            return self._advance(milliseconds)
+        finally:
+            reading.release()
+
+    def _failure(self, status: int) -> ResponsesWSError:
+        """The exception for an error status of next() or wait()."""
+        error = self.error
+        if error is not None and error.status == status:
+            return error
+        return _ffi.last_error(status)
+
+    def __repr__(self) -> str:
+        if self._handle.is_closed:
+            return f"<{type(self).__name__} closed>"
+        return f"<{type(self).__name__} {self.outcome.name.lower()} {self.response_id or ''}>"
+
+
+def is_pending(status: int) -> bool:
+    """No event yet. A signal's own handler has run by the time the wait is taken up again."""
+    return status == _ffi.TIMEOUT or status == _ffi.ERR_INTERRUPTED
+
+
+def timed_out() -> WaitTimeout:
+    return WaitTimeout(
+        "nothing happened within the timeout of this call; the turn goes on: ask again or cancel it"
+    )
+
+
+class Turn(TurnBase):
+    """A turn of a Session. Iterate for events, or wait() for the end.
+
+    >>> with session.start("Hello") as turn:
+    ...     for event in turn:
+    ...         print(event.type)
+    >>> turn.text
+
+    Iteration ends with the turn, and raises if it failed. Leaving the loop early is fine; leaving
+    the `with` block cancels a turn that still runs.
+    """
+
+    def next(self, timeout: Optional[float] = None) -> Optional[Event]:
+        """The next event; None when the turn has ended well.
+
+        `timeout` is in seconds; None waits as long as the turn's own limits allow, 0 not at all.
+        Raises WaitTimeout when it passes, and the error that ended the turn if it failed.
+        """
+        patience = Patience(timeout)
+        while True:
+            taken = self._take(patience.slice_ms())
+            if type(taken) is Event:
+                return taken
+            if taken == DONE:
+                return None
+            if not is_pending(taken):
+                raise self._failure(taken)
+            if not patience.left():
+                raise timed_out()
+
+    def wait(self: _Self, timeout: Optional[float] = None) -> _Self:
+        """Wait for the end and return the turn; events not read yet are dropped.
+
+        Timeouts and errors as in next().
+        """
+        patience = Patience(timeout)
+        native_wait = _ffi.library().rws_turn_wait
+        while True:
+            status = native_wait(self._handle.pointer(), patience.slice_ms())
+            if status == DONE:
+                return self
+            if not is_pending(status):
+                raise self._failure(status)
+            if not patience.left():
+                raise timed_out()
+
+    def __iter__(self: _Self) -> _Self:
+        return self
+
+    def __next__(self) -> Event:
+        event = self.next()
+        if event is None:
+            raise StopIteration
+        return event
+
+    def text_deltas(self) -> Iterator[str]:
+        """The output text as it streams; other events are skipped."""
+        for event in self:
+            if event.kind is EventKind.OUTPUT_TEXT_DELTA:
+                yield event.delta
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self._cancel_unless_ended()
+
+
+def _parse(received: bytes) -> Dict[str, Any]:
+    parsed: Dict[str, Any] = json.loads(received.decode("utf-8", "surrogatepass"))
+    return parsed
