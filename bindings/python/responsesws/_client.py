@@ -96,9 +96,8 @@ class ClientBase:
             weakref.finalize(self, _ffi.remove_log_target, key)
 
     def _close(self, milliseconds: int) -> None:
-        if self._handle.is_closed:
-            return
-        _ffi.check(_ffi.library().rws_client_close(self._handle.pointer(), milliseconds))
+        if self._handle.is_usable:
+            _ffi.check(_ffi.library().rws_client_close(self._handle.pointer(), milliseconds))
         self._handle.close()
 
     def __repr__(self) -> str:

@@ -64,6 +64,11 @@ class Handle:
     def is_closed(self) -> bool:
         return self._pointer is None
 
+    @property
+    def is_usable(self) -> bool:
+        """Neither closed nor the parent process's: ending it twice, or in a child, is no error."""
+        return self._pointer is not None and self._process == _process
+
     def close(self) -> None:
         if self._process != _process:
             self._pointer = None

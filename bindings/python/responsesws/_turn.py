@@ -142,7 +142,7 @@ class TurnBase:
         self._handle.close()
 
     def _cancel_unless_ended(self) -> None:
-        if not self._handle.is_closed:
+        if self._handle.is_usable:
             _ffi.library().rws_turn_cancel(self._handle.pointer())
 
     # -- reading

@@ -193,11 +193,15 @@ def test_after_a_reconnect_the_whole_history_is_sent_byte_for_byte(talk):
         item = json.loads(odd)
         events = [json.dumps(event) for event in events_of(item)]
         conversation.send(*(event.replace(json.dumps(item), odd) for event in events))
+        conversation.connection.close()
+        # The client has answered with a close frame of its own, so it knows.
+        closed.set()
 
+    closed = threading.Event()
     session, peer = talk(script, store=False)
     given = b'{"type":"message","role":"user","content":"one","n":1.0,"z":"a\\u0000b"}'
     session.run(given)
-    # The close of the first connection may be seen before the next turn or during it.
+    assert closed.wait(SECONDS)
     turn = session.run("two")
     assert turn.text == "second"
     assert "previous_response_id" not in peer.sent()
@@ -459,6 +463,12 @@ def test_settings_given_as_bytes_pass_unchanged(serve, connect):
     connect(peer).session(settings).run("x")
     assert '"temperature":1.0' in peer.requests[-1]
     assert '"vendor":{"n":9007199254740993}' in peer.requests[-1]
+
+
+def test_fields_of_http_alone_are_not_sent(talk):
+    session, peer = talk(echo, stream=True, background=False)
+    session.run("x")
+    assert not {"stream", "background"} & set(peer.sent())
 
 
 def test_overrides_hold_for_one_turn(talk):

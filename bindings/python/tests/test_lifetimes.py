@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import weakref
 
 import pytest
@@ -157,7 +158,9 @@ def test_what_a_closed_client_leaves_behind(serve, connect):
         session.start("y")
 
 
-@pytest.mark.parametrize("order", itertools.permutations(("client", "session", "turn")), ids="-".join)
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(("client", "session", "turn"))), ids="-".join
+)
 def test_any_order_of_closing_in_mid_stream(serve, connect, order):
     client = connect(serve(stalling))
     session = client.session(model="m")
@@ -379,7 +382,8 @@ def test_a_waiting_call_from_the_log_is_refused_and_others_work(serve):
         assert seen["turn"].wait(SECONDS).text == "echo: from the log"
 
 
-def test_a_log_that_raises_harms_nobody(serve, capsys):
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_log_that_raises_harms_nobody(serve):
     def log(level, line):
         raise ZeroDivisionError
 
@@ -458,6 +462,8 @@ def child_process(function):
         status = 99
         try:
             status = function()
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     deadline = time.monotonic() + SECONDS
@@ -581,6 +587,7 @@ EXITS = int(os.environ.get("RESPONSESWS_TEST_EXITS", "3"))
 @pytest.mark.parametrize(
     "end, status",
     [("return", 0), ("sys.exit", 7), ("exception", 1), ("return in a daemon thread's wait", 0)],
+    ids=["return", "sys.exit", "exception", "daemon thread"],
 )
 def test_exit_while_streaming_keeps_its_status(serve, certificates, end, status, secure):
     peer = serve(endless, tls=certificates.good if secure else None)

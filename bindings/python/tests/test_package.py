@@ -229,7 +229,7 @@ def test_settings_that_are_no_json_object_are_refused(settings):
             client.session(settings)
 
 
-@pytest.mark.parametrize("field", ["input", "previous_response_id", "type", "stream", "background"])
+@pytest.mark.parametrize("field", ["input", "previous_response_id", "type", "stream_id", "generate"])
 def test_fields_that_are_the_librarys_are_no_settings(field):
     with responsesws.Client("ws://127.0.0.1:9/v1") as client:
         with pytest.raises(responsesws.UsageError, match=field):
