@@ -192,7 +192,7 @@ def test_tls_to_a_server_that_speaks_none(serve, connect):
         (404, responsesws.UpgradeRefused),
         (426, responsesws.UpgradeRefused),
         (429, responsesws.RateLimited),
-        (503, responsesws.UpgradeRefused),
+        (503, responsesws.Overloaded),
     ],
 )
 def test_an_answer_that_is_http(serve, connect, status, kind):
