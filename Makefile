@@ -4,7 +4,7 @@
 SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
-        test-scanner test-packaging asan tsan sanitizers dependencies test-dependencies fresh clean
+        test-readme test-scanner test-packaging asan tsan sanitizers dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
 C_FLAGS := -std=c11 -Wall -Wextra -Werror -pedantic -IInclude $(CFLAGS)
@@ -35,13 +35,13 @@ build/bin/%-c: bindings/c/examples/%.c Include/responsesws.h build/.built
 
 # --- know that it works ------------------------------------------------------------------------
 
-TEST_PARTS := check test-swift test-abi test-python test-server test-scanner test-packaging \
-              sanitizers
+TEST_PARTS := check test-swift test-abi test-python test-server test-readme test-scanner \
+              test-packaging sanitizers
 
 test: build test-dependencies
 	@scripts/run-tests $(TEST_PARTS)
 
-check test-abi test-python test-server test-scanner test-packaging sanitizers asan tsan: \
+check test-abi test-python test-server test-readme test-scanner test-packaging sanitizers asan tsan: \
         build test-dependencies
 	@scripts/run-tests $@
 

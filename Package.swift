@@ -22,6 +22,7 @@ let package = Package(
     .library(name: "responsesws", type: .dynamic, targets: ["ResponsesWSABI"]),
     .executable(name: "responsesws-server", targets: ["responsesws-server"]),
     .executable(name: "agent-swift", targets: ["agent-swift"]),
+    .executable(name: "readme-swift", targets: ["readme-swift"]),
   ],
   targets: [
     .systemLibrary(
@@ -49,6 +50,8 @@ let package = Package(
     .executableTarget(name: "responsesws-server", dependencies: ["ResponsesServer"]),
     .executableTarget(
       name: "agent-swift", dependencies: ["ResponsesWS"], path: "Examples/agent-swift"),
+    .executableTarget(
+      name: "readme-swift", dependencies: ["ResponsesWS"], path: "Examples/readme-swift"),
 
     // Says what the scanner reads, for run.py beside it to compare; no product.
     .executableTarget(

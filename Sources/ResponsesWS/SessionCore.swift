@@ -119,11 +119,11 @@ final class SessionCore: @unchecked Sendable {
     }
     if let timer, timer.due <= due { return }
     timer.map { client.loop.cancel($0.id) }
-    let id = client.loop.schedule(at: due.nanoseconds) { [weak self] in
-      guard let self else { return }
-      self.timer = nil
-      self.machine.timeout(now: self.now)
-      self.perform()
+    // Strong: closing ends all turns, and without turns there is no timer.
+    let id = client.loop.schedule(at: due.nanoseconds) { [self] in
+      timer = nil
+      machine.timeout(now: now)
+      perform()
     }
     timer = (id, due)
   }
