@@ -1,0 +1,138 @@
+import RWSJSON
+
+/// The body of a `response.create`.
+struct ResponseRequest {
+  /// nil: the default lane.
+  let lane: String?
+  private let fields: [String: JSONValue]
+
+  init(fields: [String: JSONValue], lane: String?) {
+    self.fields = fields
+    self.lane = lane
+  }
+
+  /// A null counts as absent: clients must omit unset fields, and some send null.
+  subscript(_ key: String) -> JSONValue? {
+    fields[key].flatMap { $0.isNull ? nil : $0 }
+  }
+
+  var model: String { self["model"]?.string ?? "" }
+  var previousResponseID: String? { self["previous_response_id"]?.string }
+  var store: Bool { self["store"]?.bool ?? true }
+
+  /// A warm-up: prepares the context and generates nothing.
+  var isWarmUp: Bool {
+    self["generate"]?.bool == false || self["prompt_cache_options"]?["prewarm"]?.bool == true
+  }
+
+  /// Newer servers give the ciphertext unless the request says what to include, and not this.
+  var includesCiphertext: Bool {
+    guard let include = self["include"] else { return true }
+    return include.elements.contains { $0.string == "reasoning.encrypted_content" }
+  }
+
+  /// The tools that a model here can call.
+  var callableTools: [ModelInput.Tool] {
+    (self["tools"]?.elements ?? []).compactMap { tool in
+      guard let name = tool["name"]?.string else { return nil }
+      switch tool["type"]?.string {
+      case "function": return ModelInput.Tool(name: name)
+      case "custom": return ModelInput.Tool(name: name, isCustom: true)
+      default: return nil
+      }
+    }
+  }
+
+  /// What a cached prefix was rendered with: a change of any of these loses the prompt cache.
+  var renderedSettings: [[UInt8]] {
+    let whole = ["model", "tools", "instructions", "text", "service_tier", "prompt_cache_key"]
+    return whole.map { self[$0].map { Array($0.bytes) } ?? [] }
+      + [self["reasoning"]?["effort"].map { Array($0.bytes) } ?? []]
+  }
+
+  /// Instructions and tools stand before the items.
+  var settingsTokens: Int {
+    let instructions = self["instructions"]?.string?.utf8.count ?? 0
+    let tools = self["tools"]?.bytes.count ?? 0
+    return Tokens.count(bytes: instructions) + Tokens.count(bytes: tools)
+  }
+
+  func input() throws(RequestError) -> [Item] {
+    guard let input = self["input"] else { return [] }
+    if let text = input.string { return [.userMessage(text)] }
+    var items: [Item] = []
+    for (index, element) in input.elements.enumerated() {
+      items.append(try Item.parse(element, path: "input[\(index)]"))
+    }
+    return items
+  }
+}
+
+// MARK: What a body must be, whatever the context
+
+extension ResponseRequest {
+  func check(strictFields: Bool) throws(RequestError) {
+    if strictFields {
+      for key in fields.keys.sorted() where Self.types[key] == nil && key != "type" {
+        throw .unknownParameter(key)
+      }
+    }
+    for (key, kinds) in Self.types.sorted(by: { $0.key < $1.key }) {
+      guard let value = self[key], !kinds.contains(value.kind) else { continue }
+      throw .wrongType(
+        key, expected: kinds.map(JSONValue.spoken).joined(separator: " or "),
+        got: value.spokenKind)
+    }
+    guard !model.isEmpty else { throw .missing("model") }
+    if previousResponseID != nil, self["conversation"] != nil {
+      throw .invalid(
+        "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are"
+          + " only providing one.", code: "mutually_exclusive_parameters")
+    }
+    if let conversation = self["conversation"] {
+      let id = conversation.string ?? conversation["id"]?.string ?? ""
+      throw .invalid(
+        "Conversation with id '\(id)' not found. This server keeps no conversations.",
+        param: "conversation", status: 404)
+    }
+    if self["background"]?.bool == true {
+      throw .invalid(
+        "Background mode is not supported over WebSocket.", code: "unsupported_parameter",
+        param: "background")
+    }
+    if self["input"] == nil, previousResponseID == nil, self["prompt"] == nil, !isWarmUp {
+      throw .invalid(
+        "One of \"input\" or \"previous_response_id\" or \"prompt\" or \"conversation\" must be"
+          + " provided.", code: "missing_required_parameter")
+    }
+    try checkTools()
+  }
+
+  private func checkTools() throws(RequestError) {
+    for (index, tool) in (self["tools"]?.elements ?? []).enumerated() {
+      guard tool.kind == .object else {
+        throw .wrongType("tools[\(index)]", expected: "an object", got: tool.spokenKind)
+      }
+      guard let type = tool["type"]?.string else { throw .missing("tools[\(index)].type") }
+      if type == "function" || type == "custom", tool["name"]?.string == nil {
+        throw .missing("tools[\(index)].name")
+      }
+    }
+  }
+
+  /// Every field of `response.create` (SDK: `responses_client_event.py`) and the kinds of value it takes.
+  private static let types: [String: [JSONKind]] = [
+    "access_programs": [.object], "background": [.bool], "context_management": [.array],
+    "conversation": [.string, .object], "generate": [.bool], "image": [.object],
+    "include": [.array], "input": [.string, .array], "instructions": [.string],
+    "max_output_tokens": [.number], "max_tool_calls": [.number], "metadata": [.object],
+    "model": [.string], "moderation": [.object], "parallel_tool_calls": [.bool],
+    "previous_response_id": [.string], "prompt": [.object], "prompt_cache_key": [.string],
+    "prompt_cache_options": [.object], "prompt_cache_retention": [.string],
+    "reasoning": [.object], "safety_identifier": [.string], "service_tier": [.string],
+    "store": [.bool], "stream": [.bool], "stream_id": [.string], "stream_options": [.object],
+    "temperature": [.number], "text": [.object], "tool_choice": [.string, .object],
+    "tools": [.array], "top_logprobs": [.number], "top_p": [.number], "truncation": [.string],
+    "user": [.string],
+  ]
+}

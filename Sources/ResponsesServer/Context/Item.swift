@@ -1,0 +1,130 @@
+/// One item of a response's context: the bytes that came or went, and what the rules and the models look at.
+///
+/// Immutable and shared: a chain of a hundred responses holds each item once.
+package final class Item: Sendable {
+  package enum Role: String, Sendable {
+    case user, assistant, system, developer
+  }
+
+  /// What an item is to the rules of "every call is answered at once".
+  package enum Kind: Equatable, Sendable {
+    case message(Role)
+    case call(CallFamily)
+    case output(CallFamily)
+    case reasoning
+    case reference
+    /// Taken as it is: hosted tools' items, compaction, types that this server does not know.
+    case other
+  }
+
+  package let kind: Kind
+  /// The object's JSON.
+  package let json: [UInt8]
+  package let id: String?
+  /// Joins a call and its output.
+  package let callID: String?
+  /// The tool that a call names.
+  package let name: String?
+  /// A message's text, a call's arguments or input, an output's text, a reasoning summary.
+  package let text: String
+  package let hasCiphertext: Bool
+  package let tokens: Int
+
+  package init(
+    kind: Kind, json: [UInt8], id: String?, callID: String? = nil, name: String? = nil,
+    text: String, hasCiphertext: Bool = false
+  ) {
+    self.kind = kind
+    self.json = json
+    self.id = id
+    self.callID = callID
+    self.name = name
+    self.text = text
+    self.hasCiphertext = hasCiphertext
+    // By what the model reads, not by the JSON around it: a replayed context then counts the same as the chained one,
+    // however the client spells its JSON.
+    let read: Int
+    switch kind {
+    case .message, .call, .output, .reasoning: read = text.utf8.count + (name?.utf8.count ?? 0)
+    case .reference, .other: read = json.count
+    }
+    tokens = Tokens.count(bytes: read) + Tokens.perItem
+  }
+
+  package var isUserMessage: Bool { kind == .message(.user) }
+
+  package var isToolOutput: Bool {
+    switch kind {
+    case .output: true
+    case .message, .call, .reasoning, .reference, .other: false
+    }
+  }
+}
+
+/// A kind of call that the client executes, and the type of the item that answers it.
+package enum CallFamily: String, Sendable, CaseIterable {
+  case function = "function_call"
+  case custom = "custom_tool_call"
+  case computer = "computer_call"
+  case localShell = "local_shell_call"
+  case shell = "shell_call"
+  case applyPatch = "apply_patch_call"
+  case mcpApproval = "mcp_approval_request"
+
+  init?(callType: String) {
+    self.init(rawValue: callType)
+  }
+
+  init?(outputType: String) {
+    guard let family = Self.allCases.first(where: { $0.outputType == outputType }) else {
+      return nil
+    }
+    self = family
+  }
+
+  var outputType: String {
+    switch self {
+    case .mcpApproval: "mcp_approval_response"
+    case .function, .custom, .computer, .localShell, .shell, .applyPatch: rawValue + "_output"
+    }
+  }
+
+  /// The field of the call by which its output names it.
+  var callKey: String {
+    switch self {
+    case .mcpApproval: "id"
+    case .function, .custom, .computer, .localShell, .shell, .applyPatch: "call_id"
+    }
+  }
+
+  var outputKey: String {
+    switch self {
+    case .mcpApproval: "approval_request_id"
+    case .localShell: "id"
+    case .function, .custom, .computer, .shell, .applyPatch: "call_id"
+    }
+  }
+
+  /// As the service's error messages call it.
+  var spoken: String {
+    switch self {
+    case .function: "function call"
+    case .custom: "custom tool call"
+    case .computer: "computer call"
+    case .localShell: "local shell call"
+    case .shell: "shell call"
+    case .applyPatch: "apply patch call"
+    case .mcpApproval: "MCP approval request"
+    }
+  }
+}
+
+/// The counting rule of this server, which has no vocabulary: four bytes are a token.
+enum Tokens {
+  /// Role and delimiters around an item.
+  static let perItem = 4
+
+  static func count(bytes: Int) -> Int {
+    (bytes + 3) / 4
+  }
+}

@@ -1,0 +1,74 @@
+/// A finished response as a later one can continue it: its whole context, its own output included.
+struct CachedResponse: Sendable {
+  let id: String
+  let context: Context
+  /// What its prefix was rendered with, and how many tokens that took (settings and context).
+  let renderedSettings: [[UInt8]]
+  let tokens: Int
+}
+
+/// What outlives a connection: responses made with `store: true`, their items, and which item needs which reasoning.
+/// Bounded, oldest out first. Shared by all connections of a server, on its one thread.
+package final class ResponseStore {
+  package static let responsesMax = 4096
+  static let pairsMax = 65536
+
+  private var responses: Bounded<CachedResponse>
+  private var items: Bounded<Item>
+  private var requiredReasoning: Bounded<String>
+
+  package init(responsesMax: Int = ResponseStore.responsesMax) {
+    responses = Bounded(capacity: responsesMax)
+    items = Bounded(capacity: Self.pairsMax)
+    requiredReasoning = Bounded(capacity: Self.pairsMax)
+  }
+
+  func response(_ id: String) -> CachedResponse? { responses[id] }
+
+  func item(_ id: String) -> Item? { items[id] }
+
+  /// The reasoning item that must come with the item of that id.
+  func reasoning(requiredBy itemID: String) -> String? { requiredReasoning[itemID] }
+
+  func keep(_ response: CachedResponse, output: [Item]) {
+    responses.insert(response, for: response.id)
+    for item in output {
+      if let id = item.id { items.insert(item, for: id) }
+    }
+  }
+
+  /// The service knows from an item's id which reasoning led to it, stored or not; this server remembers.
+  func notePairs(in output: [Item]) {
+    for (reasoning, next) in zip(output, output.dropFirst()) where reasoning.kind == .reasoning {
+      if let reasoningID = reasoning.id, let nextID = next.id, next.kind != .reasoning {
+        requiredReasoning.insert(reasoningID, for: nextID)
+      }
+    }
+  }
+}
+
+/// A dictionary that forgets its oldest entries.
+private struct Bounded<Value> {
+  private let capacity: Int
+  private var values: [String: Value] = [:]
+  /// A ring of the keys, in order of insertion.
+  private var order: [String] = []
+  private var oldest = 0
+
+  init(capacity: Int) {
+    self.capacity = max(1, capacity)
+  }
+
+  subscript(_ key: String) -> Value? { values[key] }
+
+  mutating func insert(_ value: Value, for key: String) {
+    guard values.updateValue(value, forKey: key) == nil else { return }
+    if order.count < capacity {
+      order.append(key)
+    } else {
+      values.removeValue(forKey: order[oldest])
+      order[oldest] = key
+      oldest = (oldest + 1) % capacity
+    }
+  }
+}

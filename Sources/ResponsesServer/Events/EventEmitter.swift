@@ -1,0 +1,166 @@
+import RWSJSON
+
+/// Writes the events of one response, in the order and with every field that the SDK's types require.
+///
+///     created ─ in_progress ─ (output_item.added … output_item.done)* ─ completed | incomplete | failed
+///
+/// Numbers them from 0; on a named lane each carries the lane's name as `stream_id`.
+struct EventEmitter {
+  private let response: ResponseObject
+  private let lane: String?
+  private var sequenceNumber = 0
+  private(set) var events: [[UInt8]] = []
+
+  init(response: ResponseObject, lane: String?) {
+    self.response = response
+    self.lane = lane
+  }
+
+  mutating func begin() {
+    emit(response: "response.created", ResponseObject.State(status: "in_progress"))
+    emit(response: "response.in_progress", ResponseObject.State(status: "in_progress"))
+  }
+
+  mutating func end(_ type: String, _ state: ResponseObject.State) {
+    emit(response: type, state)
+  }
+
+  mutating func emit(_ item: OutputItem, at index: Int) {
+    emit("response.output_item.added") { writer in
+      writer.member("output_index", index)
+      writer.member("item", raw: item.json(.added))
+    }
+    switch item.answer {
+    case .message(let text, _):
+      emitContentPart(item, index, name: "output_text", chunks: Chunks.words(text))
+    case .refusal(let text):
+      emitContentPart(item, index, name: "refusal", chunks: Chunks.words(text))
+    case .functionCall(_, let arguments):
+      emitStream(
+        item, index, prefix: "response.function_call_arguments", whole: "arguments",
+        chunks: Chunks.pieces(arguments))
+    case .customCall(_, let input):
+      emitStream(
+        item, index, prefix: "response.custom_tool_call_input", whole: "input",
+        chunks: Chunks.words(input))
+    case .reasoning(let summary):
+      emitSummary(item, index, summary)
+    }
+    emit("response.output_item.done") { writer in
+      writer.member("output_index", index)
+      writer.member("item", raw: item.json(.done))
+    }
+  }
+
+  private mutating func emitContentPart(
+    _ item: OutputItem, _ index: Int, name: String, chunks: [Substring]
+  ) {
+    func part(_ type: String, isEmpty: Bool) {
+      emit(type) { writer in
+        Self.writePlace(item, index, to: &writer)
+        writer.member("content_index", 0)
+        writer.member("part", raw: item.contentPart(isEmpty: isEmpty))
+      }
+    }
+    part("response.content_part.added", isEmpty: true)
+    let isText = name == "output_text"
+    emitStream(
+      item, index, prefix: "response.\(name)", whole: isText ? "text" : "refusal", chunks: chunks
+    ) { writer in
+      writer.member("content_index", 0)
+      if isText { writer.member("logprobs", raw: "[]") }
+    }
+    part("response.content_part.done", isEmpty: false)
+  }
+
+  private mutating func emitSummary(_ item: OutputItem, _ index: Int, _ summary: String) {
+    func part(_ type: String, _ text: String) {
+      emit(type) { writer in
+        Self.writePlace(item, index, to: &writer)
+        writer.member("summary_index", 0)
+        writer.member("part", raw: item.summaryPart(text))
+      }
+    }
+    part("response.reasoning_summary_part.added", "")
+    emitStream(
+      item, index, prefix: "response.reasoning_summary_text", whole: "text",
+      chunks: Chunks.words(summary)
+    ) { $0.member("summary_index", 0) }
+    part("response.reasoning_summary_part.done", summary)
+  }
+
+  /// The deltas of a text, then the whole of it.
+  private mutating func emitStream(
+    _ item: OutputItem, _ index: Int, prefix: String, whole: String, chunks: [Substring],
+    _ extra: (inout JSONWriter) -> Void = { _ in }
+  ) {
+    for chunk in chunks {
+      emit(prefix + ".delta") { writer in
+        Self.writePlace(item, index, to: &writer)
+        extra(&writer)
+        writer.member("delta", String(chunk))
+      }
+    }
+    emit(prefix + ".done") { writer in
+      Self.writePlace(item, index, to: &writer)
+      extra(&writer)
+      writer.member(whole, item.text)
+    }
+  }
+
+  private static func writePlace(_ item: OutputItem, _ index: Int, to writer: inout JSONWriter) {
+    writer.member("item_id", item.id)
+    writer.member("output_index", index)
+  }
+
+  private mutating func emit(response type: String, _ state: ResponseObject.State) {
+    let response = response
+    emit(type) { writer in
+      writer.key("response")
+      response.write(state, to: &writer)
+    }
+  }
+
+  private mutating func emit(_ type: String, _ write: (inout JSONWriter) -> Void) {
+    var writer = JSONWriter(reservingCapacity: 256)
+    writer.beginObject()
+    writer.member("type", type)
+    writer.member("sequence_number", sequenceNumber)
+    write(&writer)
+    if let lane { writer.member("stream_id", lane) }
+    writer.endObject()
+    sequenceNumber += 1
+    events.append(writer.bytes)
+  }
+}
+
+/// How a text is cut into deltas.
+enum Chunks {
+  /// A word and the blanks after it.
+  static func words(_ text: String) -> [Substring] {
+    var chunks: [Substring] = []
+    var start = text.startIndex
+    var isAfterBlank = false
+    for index in text.indices {
+      let isBlank = text[index].isWhitespace
+      if isAfterBlank, !isBlank {
+        chunks.append(text[start..<index])
+        start = index
+      }
+      isAfterBlank = isBlank
+    }
+    if start < text.endIndex { chunks.append(text[start...]) }
+    return chunks
+  }
+
+  /// Eight characters each: arguments have few blanks.
+  static func pieces(_ text: String) -> [Substring] {
+    var chunks: [Substring] = []
+    var rest = text[...]
+    while !rest.isEmpty {
+      chunks.append(rest.prefix(8))
+      rest = rest.dropFirst(8)
+    }
+    return chunks
+  }
+}

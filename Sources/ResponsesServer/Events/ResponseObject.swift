@@ -1,0 +1,106 @@
+import RWSJSON
+
+/// The `response` object inside events, with every field that the SDK's `Response` type has a default for.
+struct ResponseObject {
+  let id: String
+  private let createdAt: Int64
+  /// The settings as the request gave them, or their defaults: members of an object, without the braces.
+  private let settings: [UInt8]
+
+  /// What differs between the events of one response.
+  struct State {
+    var status: String
+    var output: [[UInt8]] = []
+    var usage: Usage?
+    var completedAt: Int64?
+    var incompleteReason: String?
+    var error: (code: String, message: String)?
+  }
+
+  init(id: String, createdAt: Int64, request: ResponseRequest) {
+    self.id = id
+    self.createdAt = createdAt
+    var writer = JSONWriter()
+    writer.beginObject()
+    for (key, fallback) in Self.echoed {
+      writer.key(key)
+      if let value = request[key] { writer.value(value) } else { writer.raw(fallback) }
+    }
+    writer.endObject()
+    settings = Array(writer.bytes.dropFirst().dropLast())
+  }
+
+  private static let echoed: [(key: String, fallback: StaticString)] = [
+    ("instructions", "null"), ("max_output_tokens", "null"), ("max_tool_calls", "null"),
+    ("metadata", "{}"), ("model", "\"\""), ("parallel_tool_calls", "true"),
+    ("previous_response_id", "null"), ("prompt_cache_key", "null"),
+    ("prompt_cache_retention", "null"),
+    ("reasoning", #"{"effort":null,"summary":null}"#), ("safety_identifier", "null"),
+    ("service_tier", "\"default\""), ("store", "true"), ("temperature", "1.0"),
+    ("text", #"{"format":{"type":"text"},"verbosity":"medium"}"#), ("tool_choice", "\"auto\""),
+    ("tools", "[]"), ("top_logprobs", "0"), ("top_p", "1.0"), ("truncation", "\"disabled\""),
+    ("user", "null"),
+  ]
+
+  func write(_ state: State, to writer: inout JSONWriter) {
+    writer.beginObject()
+    writer.member("id", id)
+    writer.member("object", "response")
+    writer.member("created_at", createdAt)
+    writer.member("status", state.status)
+    writer.member("background", false)
+    writer.key("completed_at")
+    if let time = state.completedAt { writer.int(time) } else { writer.null() }
+    writer.key("error")
+    if let error = state.error {
+      writer.beginObject()
+      writer.member("code", error.code)
+      writer.member("message", error.message)
+      writer.endObject()
+    } else {
+      writer.null()
+    }
+    writer.key("incomplete_details")
+    if let reason = state.incompleteReason {
+      writer.beginObject()
+      writer.member("reason", reason)
+      writer.endObject()
+    } else {
+      writer.null()
+    }
+    writer.key("output")
+    writer.beginArray()
+    for item in state.output { writer.raw(item) }
+    writer.endArray()
+    writer.key("usage")
+    if let usage = state.usage { usage.write(to: &writer) } else { writer.null() }
+    writer.raw(settings)
+    writer.endObject()
+  }
+}
+
+/// What a response cost, by `Tokens`' rule.
+struct Usage: Equatable {
+  var input = 0
+  /// The part of `input` that the cache held.
+  var cached = 0
+  var output = 0
+  var reasoning = 0
+
+  func write(to writer: inout JSONWriter) {
+    writer.beginObject()
+    writer.member("input_tokens", input)
+    writer.key("input_tokens_details")
+    writer.beginObject()
+    writer.member("cached_tokens", cached)
+    writer.member("cache_write_tokens", input - cached)
+    writer.endObject()
+    writer.member("output_tokens", output)
+    writer.key("output_tokens_details")
+    writer.beginObject()
+    writer.member("reasoning_tokens", reasoning)
+    writer.endObject()
+    writer.member("total_tokens", input + output)
+    writer.endObject()
+  }
+}

@@ -1,0 +1,46 @@
+/// Why a request is refused: an HTTP status, and the fields of the API's error object.
+package struct RequestError: Error, Equatable, Sendable {
+  package var status: Int
+  package var type: String
+  package var code: String?
+  package var message: String
+  package var param: String?
+
+  /// The caller's error.
+  static func invalid(
+    _ message: String, code: String? = nil, param: String? = nil, status: Int = 400
+  ) -> RequestError {
+    RequestError(
+      status: status, type: "invalid_request_error", code: code, message: message, param: param)
+  }
+
+  static func wrongType(_ param: String, expected: String, got: String) -> RequestError {
+    invalid(
+      "Invalid type for '\(param)': expected \(expected), but got \(got) instead.",
+      code: "invalid_type", param: param)
+  }
+
+  static func unknownParameter(_ param: String) -> RequestError {
+    invalid("Unknown parameter: '\(param)'.", code: "unknown_parameter", param: param)
+  }
+
+  static func missing(_ param: String) -> RequestError {
+    invalid(
+      "Missing required parameter: '\(param)'.", code: "missing_required_parameter", param: param)
+  }
+
+  static func previousResponseNotFound(_ id: String) -> RequestError {
+    invalid(
+      "Previous response with id '\(id)' not found.", code: "previous_response_not_found",
+      param: "previous_response_id")
+  }
+
+  static func itemNotFound(_ id: String, store: Bool) -> RequestError {
+    let reason =
+      store
+      ? ""
+      : " Items are not persisted when `store` is set to false. Try again with `store` set to"
+        + " true, or remove this item from your input."
+    return invalid("Item with id '\(id)' not found.\(reason)", param: "input", status: 404)
+  }
+}

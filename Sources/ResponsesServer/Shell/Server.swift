@@ -1,0 +1,132 @@
+import Glibc
+import RWSNetwork
+import RWSWebSocket
+
+/// The local server: sockets, time and log around one `ServerConnection` per client. Runs on one thread.
+package final class Server {
+  private let options: ServerOptions
+  private let loop: EventLoop
+  private let log: ServerLog?
+  private let store = ResponseStore()
+  private let configuration: ServerConfiguration
+  private var listener: Listener?
+  private var stopSignals: StopSignals?
+  /// Listener and channels do not retain their delegates.
+  private var handlers: [ObjectIdentifier: ConnectionHandler] = [:]
+  private var isStopping = false
+
+  /// Binds at once; `run` accepts.
+  package init(_ options: ServerOptions) throws(StartFailure) {
+    self.options = options
+    log = try ServerLog.open(options.log)
+    var configuration = options.behaviour
+    configuration.logsResponses = log != nil
+    configuration.unixNanosecondsAtZero = Self.unixNanoseconds() - MonotonicClock.now()
+    self.configuration = configuration
+    var certificate: (file: String, pem: [UInt8])?
+    do throws(NetworkFailure) {
+      loop = try EventLoop()
+      var listen = ListenOptions()
+      listen.host = options.host
+      listen.port = options.port
+      let identity = try Self.identity(options)
+      listen.tls = identity?.context
+      if case .selfMade(let file?) = options.tls, let identity { certificate = (file, identity.pem) }
+      listener = try Listener(listen, on: loop, delegate: self)
+    } catch {
+      throw StartFailure(error.message)
+    }
+    if let certificate { try Self.write(certificate.pem, to: certificate.file) }
+  }
+
+  /// Such as `ws://127.0.0.1:8080/v1`: the base URL for clients.
+  package var url: String {
+    let host = options.host.contains(":") ? "[\(options.host)]" : options.host
+    return "\(options.tls == .off ? "ws" : "wss")://\(host):\(listener?.port ?? 0)/v1"
+  }
+
+  /// Serves until SIGTERM, SIGINT or, if asked, the end of standard input; then closes what is open (1001).
+  /// `onReady` is called when clients can connect.
+  package func run(_ onReady: () -> Void) throws(StartFailure) {
+    signal(SIGPIPE, SIG_IGN)
+    stopSignals = try StopSignals(
+      on: loop, watchingStandardInput: options.exitsWithStandardInput
+    ) { [weak self] in self?.stop() }
+    onReady()
+    loop.run()
+  }
+
+  private func stop() {
+    guard !isStopping else { return loop.stop() }
+    isStopping = true
+    listener?.close()
+    for handler in handlers.values { handler.close() }
+    let loop = loop
+    loop.schedule(at: MonotonicClock.deadline(after: Self.stopNanoseconds)) { loop.stop() }
+    stopIfDone()
+  }
+
+  private static let stopNanoseconds: Int64 = 1_000_000_000
+
+  private func stopIfDone() {
+    if isStopping, handlers.isEmpty { loop.stop() }
+  }
+
+  private func ended(_ handler: ConnectionHandler) {
+    handlers[ObjectIdentifier(handler)] = nil
+    stopIfDone()
+  }
+
+  private static func unixNanoseconds() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+  }
+}
+
+extension Server: ListenerDelegate {
+  package func listener(_ listener: Listener, accepted channel: ServerChannel) {
+    let handler = ConnectionHandler(
+      connection: ServerConnection(
+        configuration: configuration, store: store, seed: .random(in: .min ... .max)),
+      router: HTTPRouter(apiKey: options.apiKey), log: log
+    ) { [weak self] in self?.ended($0) }
+    handlers[ObjectIdentifier(handler)] = handler
+    channel.delegate = handler
+    if isStopping { handler.close() }
+  }
+}
+
+// MARK: TLS
+
+extension Server {
+  /// What the server proves itself with; `pem` is the certificate that it made, if it did.
+  private static func identity(
+    _ options: ServerOptions
+  ) throws(NetworkFailure) -> (context: TLSContext, pem: [UInt8])? {
+    switch options.tls {
+    case .off:
+      return nil
+    case .files(let certificate, let key):
+      return (try .server(certificateFile: certificate, keyFile: key), [])
+    case .selfMade:
+      var names = ["localhost", "127.0.0.1", "::1"]
+      if !names.contains(options.host) { names.append(options.host) }
+      let made = try SelfSignedCertificate(names: names)
+      return (
+        try .server(certificatePEM: made.certificatePEM, keyPEM: made.keyPEM), made.certificatePEM
+      )
+    }
+  }
+
+  private static func write(_ bytes: [UInt8], to path: String) throws(StartFailure) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+      throw StartFailure("The certificate could not be written to \(path): \(lastSystemError()).")
+    }
+    defer { close(descriptor) }
+    guard writeAll(bytes, to: descriptor) else {
+      throw StartFailure("The certificate could not be written to \(path): \(lastSystemError()).")
+    }
+  }
+}

@@ -1,0 +1,28 @@
+/// What `responsesws-server` is started with.
+package struct ServerOptions: Sendable {
+  package enum TLS: Sendable, Equatable {
+    case off
+    /// A fresh certificate for this host; written to the file, if one is named, for clients to trust.
+    case selfMade(writeCertificateTo: String?)
+    case files(certificate: String, key: String)
+  }
+
+  package enum Log: Sendable, Equatable {
+    case none
+    case standardError
+    case file(String)
+  }
+
+  package var host = "127.0.0.1"
+  /// 0: any free one.
+  package var port: UInt16 = 0
+  package var tls = TLS.off
+  /// nil: any credential, or none, will do.
+  package var apiKey: String?
+  package var log = Log.none
+  /// Ends the server when its standard input ends, and so with whoever started it.
+  package var exitsWithStandardInput = false
+  package var behaviour = ServerConfiguration()
+
+  package init() {}
+}

@@ -1,0 +1,114 @@
+import ResponsesServer
+
+struct UsageError: Error {
+  let message: String
+}
+
+enum CommandLineOptions {
+  static let help = """
+    usage: responsesws-server [options]
+
+    A local server for the WebSocket mode of the Responses API. It prints one line,
+      listening on ws://127.0.0.1:PORT/v1
+    when clients can connect, and runs until SIGTERM or SIGINT.
+
+    Models: `explorer` works through a directory with the tools of docs/explorer-tools.md;
+    every other name answers by rules (ECHO, TOOL LOOP, RECALL, SLOW <ms>, UPSTREAM ERROR,
+    PARALLEL <n>, REASON, COMMENT, CUSTOM, REFUSE, LIMIT).
+
+      --host ADDRESS           where to listen (127.0.0.1)
+      --port PORT              0, the default, takes a free port
+      --tls                    wss://, with a certificate made for this run
+      --cert FILE --key FILE   with --tls: this certificate chain and key (PEM)
+      --write-ca FILE          with --tls: writes the certificate that was made, for clients to trust
+      --api-key KEY            refuses other keys, and none, with 401
+      --strict-fields          refuses fields that response.create does not have
+      --context-window TOKENS  more input than this is context_length_exceeded (1050000)
+      --delay-ms MS            time before the first output event of each response (0)
+      --tokens-per-second N    pace of the output events (all at once)
+      --log FILE               appends what was executed and refused to FILE, one JSON object per line
+      -v                       the same, to standard error
+      --exit-with-stdin        ends when standard input ends
+      --help                   this text
+    """
+
+  /// nil: help was asked for.
+  static func parse(_ arguments: [String]) throws(UsageError) -> ServerOptions? {
+    var options = ServerOptions()
+    var wantsTLS = false
+    var certificate: String?
+    var key: String?
+    var authority: String?
+    var rest = arguments[...]
+    while let option = rest.popFirst() {
+      switch option {
+      case "--help", "-h": return nil
+      case "--host": options.host = try value(of: option, &rest)
+      case "--port":
+        guard let port = UInt16(try value(of: option, &rest)) else {
+          throw UsageError(message: "--port takes a number from 0 to 65535.")
+        }
+        options.port = port
+      case "--tls": wantsTLS = true
+      case "--cert": certificate = try value(of: option, &rest)
+      case "--key": key = try value(of: option, &rest)
+      case "--write-ca": authority = try value(of: option, &rest)
+      case "--api-key": options.apiKey = try value(of: option, &rest)
+      case "--strict-fields": options.behaviour.strictFields = true
+      case "--context-window":
+        options.behaviour.contextWindow = try number(option, &rest, max: 1_000_000_000)
+      case "--delay-ms":
+        options.behaviour.thinkingNanoseconds =
+          Int64(try number(option, &rest, max: 3_600_000)) * 1_000_000
+      case "--tokens-per-second":
+        options.behaviour.tokensPerSecond = Double(try number(option, &rest, max: 1_000_000_000))
+      case "--log": options.log = .file(try value(of: option, &rest))
+      case "-v": options.log = .standardError
+      case "--exit-with-stdin": options.exitsWithStandardInput = true
+      default: throw UsageError(message: "'\(option)' is not an option.")
+      }
+    }
+    options.tls = try tls(wantsTLS, certificate, key, authority)
+    return options
+  }
+
+  private static func tls(
+    _ isWanted: Bool, _ certificate: String?, _ key: String?, _ authority: String?
+  ) throws(UsageError) -> ServerOptions.TLS {
+    guard isWanted else {
+      guard certificate == nil, key == nil, authority == nil else {
+        throw UsageError(message: "--cert, --key and --write-ca go with --tls.")
+      }
+      return .off
+    }
+    switch (certificate, key) {
+    case (nil, nil):
+      return .selfMade(writeCertificateTo: authority)
+    case (let certificate?, let key?):
+      guard authority == nil else {
+        throw UsageError(message: "--write-ca writes a certificate that was made: leave out --cert.")
+      }
+      return .files(certificate: certificate, key: key)
+    case (nil, .some), (.some, nil):
+      throw UsageError(message: "--cert and --key go together.")
+    }
+  }
+
+  private static func value(
+    of option: String, _ rest: inout ArraySlice<String>
+  ) throws(UsageError) -> String {
+    guard let value = rest.popFirst() else {
+      throw UsageError(message: "\(option) takes a value.")
+    }
+    return value
+  }
+
+  private static func number(
+    _ option: String, _ rest: inout ArraySlice<String>, max: Int
+  ) throws(UsageError) -> Int {
+    guard let number = Int(try value(of: option, &rest)), (0...max).contains(number) else {
+      throw UsageError(message: "\(option) takes a number from 0 to \(max).")
+    }
+    return number
+  }
+}
