@@ -1,0 +1,119 @@
+"""The official `openai` package, unmodified, over its own WebSocket connection."""
+import json
+
+import openai
+import pytest
+from conftest import TERMINAL, event_types, function_tool
+
+
+def finish(connection):
+    """The terminal event of the request under way. Each event must satisfy the SDK's types strictly."""
+    while True:
+        raw = connection.recv_bytes()
+        event_types().validate_json(raw, strict=True)
+        event = connection.parse_event(raw)
+        if event.type in TERMINAL:
+            return event
+
+
+def test_a_tool_loop_of_20_turns(server):
+    ids, seen = [], []
+    with server.client().responses.connect() as connection:
+        request = {"input": "TOOL LOOP please", "tools": [function_tool()], "store": False}
+        for turn in range(21):
+            connection.response.create(model="rules", **request)
+            event = finish(connection)
+            assert event.type == "response.completed"
+            ids.append(event.response.id)
+            if turn == 20:
+                break
+            [call] = event.response.output
+            assert (call.type, call.name) == ("function_call", "step")
+            seen.append(json.loads(call.arguments)["seen"])
+            request = {
+                "input": [{
+                    "type": "function_call_output", "call_id": call.call_id,
+                    "output": json.dumps({"remaining": 19 - turn})}],
+                "previous_response_id": ids[-1], "tools": [function_tool()], "store": False}
+    assert seen == list(range(20))
+    assert event.response.output_text == "LOOP DONE"
+    assert len(set(ids)) == 21
+
+
+def test_iterating_over_the_connection_gives_typed_events(server):
+    with server.client().responses.connect() as connection:
+        connection.response.create(model="rules", input="hello there")
+        types, text = [], ""
+        for event in connection:
+            types.append(event.type)
+            if event.type == "response.output_text.delta":
+                text += event.delta
+            if event.type == "response.completed":
+                break
+    assert text == event.response.output_text == "ECHO: hello there"
+    assert types[:4] == [
+        "response.created", "response.in_progress", "response.output_item.added",
+        "response.content_part.added"]
+
+
+def test_a_warm_up_is_continued(server):
+    with server.client().responses.connect() as connection:
+        connection.response.create(
+            model="rules", input="first words", store=False, generate=False)
+        warm = finish(connection).response
+        assert warm.output == [] and warm.usage.output_tokens == 0
+        connection.response.create(
+            model="rules", input="RECALL", previous_response_id=warm.id, store=False)
+        response = finish(connection).response
+    assert response.output_text == "RECALL users=2 tools=0 first=first words"
+    assert response.usage.input_tokens_details.cached_tokens == warm.usage.total_tokens
+
+
+def test_not_found_and_usable_afterwards(server):
+    with server.client().responses.connect() as connection:
+        connection.response.create(model="rules", input="x", previous_response_id="resp_gone")
+        event = finish(connection)
+        assert (event.type, event.status) == ("error", 400)
+        assert event.error.code == "previous_response_not_found"
+        connection.response.create(model="rules", input="still here")
+        assert finish(connection).response.output_text == "ECHO: still here"
+
+
+def test_store_false_is_gone_on_a_new_connection_and_store_true_is_not(server):
+    client = server.client()
+    ids = {}
+    with client.responses.connect() as connection:
+        for store in (False, True):
+            connection.response.create(model="rules", input="remember", store=store)
+            ids[store] = finish(connection).response.id
+    with client.responses.connect() as connection:
+        connection.response.create(
+            model="rules", input="RECALL", previous_response_id=ids[False], store=False)
+        assert finish(connection).error.code == "previous_response_not_found"
+        connection.response.create(
+            model="rules", input="RECALL", previous_response_id=ids[True], store=True)
+        response = finish(connection).response
+    assert response.output_text == "RECALL users=2 tools=0 first=remember"
+    assert response.usage.input_tokens_details.cached_tokens == 0
+
+
+def test_a_wrong_key_is_refused_at_the_upgrade(start):
+    server = start("--api-key", "right")
+    with server.client("right").responses.connect() as connection:
+        connection.response.create(model="rules", input="hi")
+        assert finish(connection).type == "response.completed"
+    for key in ("wrong", "righ", "right2"):
+        with pytest.raises(Exception) as caught:
+            with server.client(key).responses.connect() as connection:
+                connection.recv()
+        assert "401" in str(caught.value)
+
+
+def test_http_answers_are_the_sdk_s_errors(server):
+    client = server.client()
+    assert {model.id for model in client.models.list()} == {"explorer", "rules"}
+    with pytest.raises(openai.NotFoundError):
+        client.responses.retrieve("resp_x")
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.responses.create(model="rules", input="hi")
+    assert caught.value.status_code == 501
