@@ -6,14 +6,14 @@ from __future__ import annotations
 import asyncio
 import math
 from types import TracebackType
-from typing import Any, AsyncIterator, Optional, Set, Type, TypeVar
+from typing import Any, AsyncIterator, Callable, Optional, Set, Type, TypeVar
 
 from . import _ffi
 from ._client import ClientBase
-from ._events import Event, EventKind
+from ._events import Event, EventFields, text_delta
 from ._json import Fields, Input, encode_fields
 from ._session import SessionBase
-from ._time import Patience
+from ._time import FOREVER, Patience
 from ._turn import DONE, TurnBase, is_pending, timed_out
 
 _ATurn = TypeVar("_ATurn", bound="AsyncTurn")
@@ -85,10 +85,7 @@ class AsyncTurn(TurnBase):
 
     async def next(self, timeout: Optional[float] = None) -> Optional[Event]:
         """The next event; None when the turn has ended well. As Turn.next()."""
-        self._taken += 1
-        if self._taken % _EVENTS_PER_STEP == 0:
-            await asyncio.sleep(0)
-        event: Optional[Event] = await self._until_taken(self._take, Patience(timeout))
+        event: Optional[Event] = await self._next(Patience(timeout), Event)
         return event
 
     async def wait(self: _ATurn, timeout: Optional[float] = None) -> _ATurn:
@@ -96,19 +93,18 @@ class AsyncTurn(TurnBase):
         patience = Patience(timeout)
         # Events are read rather than left to rws_turn_wait(), which would let them make the
         # descriptor readable all the time.
-        while await self._until_taken(self._drop_one, patience) is not None:
+        while await self._next(patience, text_delta) is not None:
             pass
         return self
 
-    def _drop_one(self, milliseconds: int) -> Any:
-        status = self._drop(milliseconds)
-        return _DROPPED if status == _ffi.OK else status
-
-    async def _until_taken(self, take: Any, patience: Patience) -> Any:
-        """What `take` gives that is no status; None at the end of the turn."""
+    async def _next(self, patience: Patience, make: Callable[[EventFields], Any]) -> Any:
+        """What `make` makes of the next event; None at the end."""
+        self._taken += 1
+        if self._taken % _EVENTS_PER_STEP == 0:
+            await asyncio.sleep(0)
         pause = 0.0
         while True:
-            taken = take(0)
+            taken = self._take(0, make)
             if type(taken) is not int:
                 return taken
             if taken == DONE:
@@ -128,16 +124,17 @@ class AsyncTurn(TurnBase):
         return self
 
     async def __anext__(self) -> Event:
-        event = await self.next()
+        event = await self._next(FOREVER, Event)
         if event is None:
             raise StopAsyncIteration
-        return event
+        made: Event = event
+        return made
 
     async def text_deltas(self) -> AsyncIterator[str]:
         """The output text as it streams; other events are skipped."""
-        async for event in self:
-            if event.kind is EventKind.OUTPUT_TEXT_DELTA:
-                yield event.delta
+        while (delta := await self._next(FOREVER, text_delta)) is not None:
+            if delta:
+                yield delta
 
     async def __aenter__(self: _ATurn) -> _ATurn:
         return self
@@ -149,9 +146,6 @@ class AsyncTurn(TurnBase):
         traceback: Optional[TracebackType],
     ) -> None:
         self._cancel_unless_ended()
-
-
-_DROPPED = object()
 
 
 class AsyncSession(SessionBase[AsyncTurn]):

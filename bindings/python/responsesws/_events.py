@@ -43,6 +43,17 @@ class EventKind(IntEnum):
 
 _KINDS: Dict[int, EventKind] = {kind.value: kind for kind in EventKind}
 
+EventFields = Tuple[int, ...]
+"""What _ffi.EventBuffer reads. A string is its address, then its length."""
+
+_TEXT_DELTA = EventKind.OUTPUT_TEXT_DELTA.value
+
+_KIND, _SEQUENCE_NUMBER, _OUTPUT_INDEX = 1, 3, 4
+_TYPE, _JSON, _DELTA, _ITEM_ID, _ITEM, _RESPONSE, _STREAM_ID = range(5, 19, 2)
+
+# _RESPONSE is not among them: it may be megabytes, and is parsed with the event.
+_STRINGS = (_TYPE, _DELTA, _ITEM_ID, _ITEM, _STREAM_ID)
+
 
 class Event:
     """One event of a turn. It owns its bytes; parsing waits until somebody asks.
@@ -52,66 +63,68 @@ class Event:
     ...         print(event.delta, end="")
     """
 
-    __slots__ = (
-        "_kind",
-        "_type",
-        "_delta",
-        "_item_id",
-        "_item",
-        "_has_response",
-        "_stream_id",
-        "_data",
-        "sequence_number",
-        "output_index",
-        "json",
-    )
+    __slots__ = ("_fields", "_outside", "_data", "json")
 
-    sequence_number: int
-    """-1 if the event has none."""
-    output_index: int
-    """-1 if the event has none."""
     json: bytes
     """The whole event as received."""
 
-    def __init__(self, fields: Tuple[int, ...]) -> None:
-        (
-            _, self._kind, _, self.sequence_number, self.output_index,
-            type_at, type_len, json_at, json_len, delta_at, delta_len, id_at, id_len,
-            item_at, item_len, _, response_len, stream_at, stream_len,
-        ) = fields  # fmt: skip
-        copy = _ffi.copy
-        self.json = copy(json_at, json_len)
-        self._type = copy(type_at, type_len)
-        self._delta = copy(delta_at, delta_len) if delta_len else b""
-        # Most events have none of these, and short ones are cheaper to copy than to parse for.
-        self._item_id = copy(id_at, id_len) if id_len else b""
-        self._item = copy(item_at, item_len) if item_len else b""
-        self._has_response = response_len > 0
-        self._stream_id = copy(stream_at, stream_len) if stream_len else b""
+    def __init__(self, fields: EventFields) -> None:
+        start, length = fields[_JSON], fields[_JSON + 1]
+        end = start + length
+        self._fields = fields
         self._data: Any = None
+        self.json = _ffi.copy(start, length)
+        # Nearly all strings of an event are parts of its JSON, which is copied already; only what
+        # had to be unescaped lies elsewhere, and does not stay there.
+        self._outside: Optional[Dict[int, bytes]] = None
+        for at in _STRINGS:
+            if fields[at + 1] and not start <= fields[at] < end:
+                self._outside = _copies(fields, start, end)
+                break
+
+    def _string(self, at: int) -> bytes:
+        if self._outside is not None and at in self._outside:
+            return self._outside[at]
+        offset = self._fields[at] - self._fields[_JSON]
+        length = self._fields[at + 1]
+        return self.json[offset : offset + length] if length else b""
+
+    def _text(self, at: int) -> str:
+        # A lone surrogate of the server's JSON arrives in its three-byte form.
+        return self._string(at).decode("utf-8", "surrogatepass")
 
     @property
     def kind(self) -> EventKind:
-        return _KINDS.get(self._kind, EventKind.OTHER)
+        return _KINDS.get(self._fields[_KIND], EventKind.OTHER)
 
     @property
     def type(self) -> str:
         """For example "response.output_text.delta"."""
-        return self._type.decode("utf-8", "surrogatepass")
+        return self._text(_TYPE)
+
+    @property
+    def sequence_number(self) -> int:
+        """-1 if the event has none."""
+        return self._fields[_SEQUENCE_NUMBER]
+
+    @property
+    def output_index(self) -> int:
+        """-1 if the event has none."""
+        return self._fields[_OUTPUT_INDEX]
 
     @property
     def delta(self) -> str:
         """The decoded delta; empty if the event has none."""
-        return self._delta.decode("utf-8", "surrogatepass")
+        return self._text(_DELTA)
 
     @property
     def item_id(self) -> Optional[str]:
-        return self._item_id.decode("utf-8", "surrogatepass") or None
+        return self._text(_ITEM_ID) or None
 
     @property
     def stream_id(self) -> Optional[str]:
         """The lane; None: the default lane."""
-        return self._stream_id.decode("utf-8", "surrogatepass") or None
+        return self._text(_STREAM_ID) or None
 
     @property
     def data(self) -> Dict[str, Any]:
@@ -124,18 +137,33 @@ class Event:
     @property
     def item(self) -> Optional[Dict[str, Any]]:
         """The output item of an item event."""
-        return self.data["item"] if self._item else None
+        return self.data["item"] if self._fields[_ITEM + 1] else None
 
     @property
     def item_json(self) -> bytes:
         """The output item as received; empty if the event has none."""
-        return self._item
+        return self._string(_ITEM)
 
     @property
     def response(self) -> Optional[Dict[str, Any]]:
         """The response object of a response event."""
-        return self.data["response"] if self._has_response else None
+        return self.data["response"] if self._fields[_RESPONSE + 1] else None
 
     def __repr__(self) -> str:
         text = self.json[:120].decode("utf-8", "replace")
         return f"<Event {text}{'…' if len(self.json) > 120 else ''}>"
+
+
+def text_delta(fields: EventFields) -> str:
+    """The text of an output text delta, without making an Event; empty for any other event."""
+    if fields[_KIND] != _TEXT_DELTA:
+        return ""
+    return _ffi.copy(fields[_DELTA], fields[_DELTA + 1]).decode("utf-8", "surrogatepass")
+
+
+def _copies(fields: EventFields, start: int, end: int) -> Dict[int, bytes]:
+    return {
+        at: _ffi.copy(fields[at], fields[at + 1])
+        for at in _STRINGS
+        if fields[at + 1] and not start <= fields[at] < end
+    }

@@ -42,8 +42,12 @@ class Patience:
 
     def slice_ms(self) -> int:
         """How long to stay in the library: short, so that Ctrl-C is answered promptly."""
+        if self._deadline == math.inf:
+            return _SLICE_MS
         left = self.left()
         return _SLICE_MS if left * 1000 >= _SLICE_MS else math.ceil(left * 1000)
 
 
 _SLICE_MS = 100
+
+FOREVER = Patience(None)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional,
 
 from . import _ffi, _results
 from ._errors import Busy, ResponsesWSError, WaitTimeout
-from ._events import Event, EventKind
+from ._events import Event, EventFields, text_delta
 from ._handle import own
 from ._results import Outcome, Stats, ToolCall, Usage
-from ._time import Patience
+from ._time import FOREVER, Patience
 
 if TYPE_CHECKING:
     from ._session import SessionBase
@@ -147,28 +147,16 @@ class TurnBase:
 
     # -- reading
 
-    def _advance(self, milliseconds: int) -> int:
-        """Read one event into the buffer; see _take() for its reader."""
-        return int(self._native_next(self._handle.pointer(), milliseconds, self._buffer.reference))
-
-    def _take(self, milliseconds: int) -> Any:
-        """An Event, or the status that is none."""
+    def _take(self, milliseconds: int, make: Callable[[EventFields], Any]) -> Any:
+        """What `make` makes of the next event, or the status (an int) that is none."""
         reading = self._handle.reading
         if not reading.acquire(False):
             raise Busy("another thread is reading this turn")
         try:
-            status = self._advance(milliseconds)
-            return Event(self._buffer.read()) if status == OK else status
-        finally:
-            reading.release()
-
-    def _drop(self, milliseconds: int) -> int:
-        """Read one event without looking at it."""
-        reading = self._handle.reading
-        if not reading.acquire(False):
-            raise Busy("another thread is reading this turn")
-        try:
-            return self._advance(milliseconds)
+            status = self._native_next(
+                self._handle.pointer(), milliseconds, self._buffer.reference
+            )
+            return make(self._buffer.read()) if status == OK else status
         finally:
             reading.release()
 
@@ -214,10 +202,14 @@ class Turn(TurnBase):
         `timeout` is in seconds; None waits as long as the turn's own limits allow, 0 not at all.
         Raises WaitTimeout when it passes, and the error that ended the turn if it failed.
         """
-        patience = Patience(timeout)
+        event: Optional[Event] = self._next(Patience(timeout), Event)
+        return event
+
+    def _next(self, patience: Patience, make: Callable[[EventFields], Any]) -> Any:
+        """What `make` makes of the next event; None at the end."""
         while True:
-            taken = self._take(patience.slice_ms())
-            if type(taken) is Event:
+            taken = self._take(patience.slice_ms(), make)
+            if type(taken) is not int:
                 return taken
             if taken == DONE:
                 return None
@@ -246,16 +238,17 @@ class Turn(TurnBase):
         return self
 
     def __next__(self) -> Event:
-        event = self.next()
+        event = self._next(FOREVER, Event)
         if event is None:
             raise StopIteration
-        return event
+        made: Event = event
+        return made
 
     def text_deltas(self) -> Iterator[str]:
         """The output text as it streams; other events are skipped."""
-        for event in self:
-            if event.kind is EventKind.OUTPUT_TEXT_DELTA:
-                yield event.delta
+        while (delta := self._next(FOREVER, text_delta)) is not None:
+            if delta:
+                yield delta
 
     def __enter__(self: _Self) -> _Self:
         return self

@@ -114,14 +114,14 @@ def test_two_turns_of_a_session_are_awaited_at_once(serve):
 def test_an_unread_turn_does_not_make_the_next_one_spin(serve, monkeypatch):
     """The descriptor stays readable for events that nobody reads."""
     looks = 0
-    advance = TurnBase._advance
+    take = TurnBase._take
 
-    def counting(self, milliseconds):
+    def counting(self, *arguments):
         nonlocal looks
         looks += 1
-        return advance(self, milliseconds)
+        return take(self, *arguments)
 
-    monkeypatch.setattr(TurnBase, "_advance", counting)
+    monkeypatch.setattr(TurnBase, "_take", counting)
 
     def script(conversation):
         conversation.request()
