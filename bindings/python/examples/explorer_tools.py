@@ -1,68 +1,73 @@
-"""The three tools of the agents: what a model may see of one directory, and no more.
+"""The three tools of the agent: what a model may see of one directory, and no more.
 
-Every output is bounded, every path stays inside the root, and a wrong call is answered with a line
-that begins with "error:", for the model to read and do better.
+The contract is docs/explorer-tools.md. Every output is bounded, every path stays inside the root,
+and a wrong call is answered with a line that begins with "error:", for the model to read and do
+better.
 """
 
-import os
 import re
 from pathlib import Path
 
-LISTED_MAX = 400
-LINES_MAX = 200
-LINE_CHARACTERS_MAX = 300
+LISTED_MAX = 500
+LINES_DEFAULT = 200
+LINES_MAX = 400
 MATCHES_MAX = 60
-FILE_BYTES_MAX = 2 * 1024 * 1024
+MATCHES_PER_FILE_MAX = 8
+SEARCHED_BYTES_MAX = 1024 * 1024
+NUL_LOOKED_FOR_IN = 8 * 1024
 
-# Build output and the histories of version control are no source code.
-HIDDEN = {"build", "node_modules", "__pycache__", "venv", "target", "dist"}
+# Minified code has lines of a megabyte, which would fill the model's window.
+LINE_CHARACTERS_MAX = 2000
+
+LEFT_OUT = {"build", "node_modules", "__pycache__"}
+
+
+def _function(name, description, strict, required, **properties):
+    kinds = {"path": "string", "pattern": "string", "start_line": "integer", "end_line": "integer"}
+    return {
+        "type": "function",
+        "name": name,
+        "description": description,
+        "strict": strict,
+        "parameters": {
+            "type": "object",
+            "properties": {
+                key: {"type": kinds[key], "description": text} for key, text in properties.items()
+            },
+            "required": required,
+            "additionalProperties": False,
+        },
+    }
+
 
 DEFINITIONS = [
-    {
-        "type": "function",
-        "name": "list_files",
-        "description": "List a directory: one path a line, relative to the root; directories end with '/'.",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "path": {"type": "string", "description": "A directory, relative to the root; '.' is the root."}
-            },
-            "required": ["path"],
-            "additionalProperties": False,
-        },
-        "strict": True,
-    },
-    {
-        "type": "function",
-        "name": "read_file",
-        "description": "Read lines of a text file, numbered from 1, both ends included.",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "path": {"type": "string"},
-                "start_line": {"type": "integer"},
-                "end_line": {"type": "integer", "description": f"At most {LINES_MAX} lines are returned."},
-            },
-            "required": ["path", "start_line", "end_line"],
-            "additionalProperties": False,
-        },
-        "strict": True,
-    },
-    {
-        "type": "function",
-        "name": "search",
-        "description": "Find lines that contain a text, whatever its case: 'path:line: text' for each.",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "pattern": {"type": "string", "description": "Plain text, no regular expression."},
-                "path": {"type": "string", "description": "A file or directory to search; '.' is all."},
-            },
-            "required": ["pattern", "path"],
-            "additionalProperties": False,
-        },
-        "strict": True,
-    },
+    _function(
+        "list_files",
+        "List the files and directories in one directory. Directories end with '/'. "
+        "Paths are relative to the project's root.",
+        True,
+        ["path"],
+        path="Directory, relative to the root. '.' is the root.",
+    ),
+    _function(
+        "read_file",
+        "Read lines of a text file. Answers with '<path>: lines <a>-<b> of <n>' and then numbered "
+        "lines.",
+        False,
+        ["path"],
+        path="File, relative to the root.",
+        start_line="First line, from 1. Default 1.",
+        end_line="Last line, inclusive. Default start_line + 199.",
+    ),
+    _function(
+        "search",
+        "Find lines that contain a text (not a regular expression, case-insensitive). "
+        "Answers with '<path>:<line>: <text>' lines.",
+        False,
+        ["pattern"],
+        pattern="The text to look for.",
+        path="File or directory to search in, relative to the root. Default: everything.",
+    ),
 ]
 
 
@@ -83,106 +88,119 @@ class ExplorerTools:
         """The output of one call; `arguments` is what the JSON of the call says."""
         try:
             if name not in self._tools:
-                raise ToolError(f"there is no tool {name!r}; use one of {', '.join(self._tools)}")
+                raise ToolError(f"no such tool: {name}; use one of {', '.join(self._tools)}")
             if not isinstance(arguments, dict):
                 raise ToolError("the arguments must be a JSON object")
-            return self._tools[name](**arguments)
-        except (ToolError, OSError) as error:
-            return f"error: {getattr(error, 'strerror', None) or error}"
+            lines = self._tools[name](**arguments)
+        except ToolError as error:
+            lines = [f"error: {error}"]
+        except OSError as error:
+            # Not the error's own text: it shows where the root is.
+            lines = [f"error: {error.strerror or 'the file cannot be read'}"]
         except TypeError:
-            return f"error: wrong arguments for {name}: {', '.join(sorted(arguments))}"
+            lines = [f"error: wrong or missing arguments for {name}"]
+        return "".join(line + "\n" for line in lines)
 
-    def list_files(self, path="."):
+    def list_files(self, path):
         directory = self._inside(path)
         if not directory.is_dir():
-            raise ToolError(f"{path} is no directory")
-        lines = [
+            raise ToolError(f"not a directory: {path}")
+        names = [
             self._name(entry) + ("/" if entry.is_dir() else "") for entry in self._entries(directory)
         ]
-        return _bounded(lines, LISTED_MAX, "entries") or "(empty)"
+        more = len(names) - LISTED_MAX
+        return (names[:LISTED_MAX] + ([f"({more} more)"] if more > 0 else [])) or ["(empty)"]
 
     def read_file(self, path, start_line=1, end_line=None):
-        lines = self._lines(self._inside(path))
+        file = self._inside(path)
         first = max(1, _whole("start_line", start_line))
-        wanted = first + LINES_MAX - 1 if end_line is None else _whole("end_line", end_line)
-        last = min(wanted, first + LINES_MAX - 1, len(lines))
-        if first > len(lines):
-            raise ToolError(f"{path} has {len(lines)} lines only")
-        head = f"{self._name(self._inside(path))}: lines {first}-{last} of {len(lines)}"
-        return "\n".join(
-            [head] + [f"{n}: {_short(lines[n - 1])}" for n in range(first, last + 1)]
-        )
+        last = first + LINES_DEFAULT - 1 if end_line is None else _whole("end_line", end_line)
+        if not file.is_file():
+            raise ToolError(f"not a file: {path}")
+        data = file.read_bytes()
+        if b"\0" in data[:NUL_LOOKED_FOR_IN]:
+            raise ToolError(f"not a text file: {path}")
+        lines = _lines(data)
+        last = min(last, first + LINES_MAX - 1, len(lines))
+        if last < first:
+            return [f"{self._name(file)}: lines 0-0 of {len(lines)}"]
+        shown = [f"{n}: {_text(lines[n - 1])}" for n in range(first, last + 1)]
+        return [f"{self._name(file)}: lines {first}-{last} of {len(lines)}"] + shown
 
     def search(self, pattern, path="."):
         if not isinstance(pattern, str) or not pattern:
             raise ToolError("the pattern must be a text that is not empty")
-        matches = re.compile(re.escape(pattern), re.IGNORECASE).search
-        found = []
-        for file in self._files(self._inside(path)):
-            try:
-                lines = self._lines(file)
-            except (ToolError, OSError):
-                continue
-            name = self._name(file)
-            found += [f"{name}:{n}: {_short(line)}" for n, line in enumerate(lines, 1) if matches(line)]
-            if len(found) > MATCHES_MAX:
-                break
-        return _bounded(found, MATCHES_MAX, "matches") or "(no matches)"
+        # On bytes, IGNORECASE is about ASCII letters alone.
+        wanted = re.compile(re.escape(pattern.encode("utf-8", "replace")), re.IGNORECASE)
+        found, more = [], 0
+        for name, file in sorted(self._files(self._inside(path))):
+            matches = [
+                f"{name.decode('utf-8', 'replace')}:{n}: {_text(line)}"
+                for n, line in self._searched(file)
+                if wanted.search(line)
+            ]
+            room = min(MATCHES_PER_FILE_MAX, MATCHES_MAX - len(found))
+            found += matches[:room]
+            more += len(matches[room:])
+        return (found + ([f"({more} more matches)"] if more else [])) or ["no matches"]
 
     # -- the one directory
 
     def _inside(self, path):
         if not isinstance(path, str) or "\0" in path:
             raise ToolError("the path must be a text")
+        if path.startswith("/"):
+            raise ToolError(f"absolute path: {path}; give one relative to the root")
+        wanted = self.root / path
         # Resolved, so that neither ".." nor a symbolic link leads out.
-        resolved = (self.root / path).resolve()
+        resolved = wanted.resolve()
         if resolved != self.root and self.root not in resolved.parents:
-            raise ToolError(f"{path} is outside of the root")
+            raise ToolError(f"outside of the root: {path}")
         if not resolved.exists():
-            raise ToolError(f"{path} does not exist")
+            raise ToolError(f"no such file: {path}")
         return resolved
 
     def _name(self, path):
         return path.relative_to(self.root).as_posix()
 
     def _entries(self, directory):
-        shown = (e for e in directory.iterdir() if not e.name.startswith(".") and not e.is_symlink())
-        return sorted(
-            (e for e in shown if e.name not in HIDDEN), key=lambda e: (e.is_file(), e.name)
-        )
+        shown = (
+            entry for entry in directory.iterdir()
+            if not entry.name.startswith(".") and entry.name not in LEFT_OUT
+            and not entry.is_symlink() and (entry.is_file() or entry.is_dir())
+        )  # fmt: skip
+        return sorted(shown, key=lambda entry: entry.name.encode("utf-8", "surrogateescape"))
 
     def _files(self, start):
+        """(name in bytes, path) of each file to search."""
         if start.is_file():
-            yield start
+            yield self._name(start).encode("utf-8", "surrogateescape"), start
             return
         for entry in self._entries(start):
-            if entry.is_dir():
-                yield from self._files(entry)
-            elif entry.is_file():
-                yield entry
+            yield from self._files(entry)
 
-    def _lines(self, file):
-        if not file.is_file():
-            raise ToolError(f"{self._name(file)} is no file")
-        if os.path.getsize(file) > FILE_BYTES_MAX:
-            raise ToolError(f"{self._name(file)} is too large")
-        data = file.read_bytes()
-        if b"\0" in data:
-            raise ToolError(f"{self._name(file)} is no text file")
-        return data.decode("utf-8", "replace").splitlines()
+    def _searched(self, file):
+        try:
+            if file.stat().st_size > SEARCHED_BYTES_MAX:
+                return
+            data = file.read_bytes()
+        except OSError:
+            return
+        if b"\0" not in data[:NUL_LOOKED_FOR_IN]:
+            yield from enumerate(_lines(data), 1)
+
+
+def _lines(data):
+    lines = data.split(b"\n")
+    last = lines.pop()
+    return [line[:-1] if line.endswith(b"\r") else line for line in lines] + ([last] if last else [])
+
+
+def _text(line):
+    return line.decode("utf-8", "replace")[:LINE_CHARACTERS_MAX]
 
 
 def _whole(name, value):
     if isinstance(value, bool) or not isinstance(value, int):
         raise ToolError(f"{name} must be a whole number")
     return value
-
-
-def _short(line):
-    return line if len(line) <= LINE_CHARACTERS_MAX else line[:LINE_CHARACTERS_MAX] + " ..."
-
-
-def _bounded(lines, most, what):
-    rest = len(lines) - most
-    more = [f"(more than {most} {what}; ask for less)"] if rest > 0 else []
-    return "\n".join(lines[:most] + more)

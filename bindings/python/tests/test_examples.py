@@ -7,13 +7,20 @@ import subprocess
 import sys
 
 import pytest
-from conftest import PACKAGE_ROOT
+from conftest import PACKAGE_ROOT, REPOSITORY
 from peer import SECONDS, echo, function_call, message
 
 EXAMPLES = PACKAGE_ROOT / "examples"
+CONTRACT = REPOSITORY / "docs" / "explorer-tools.md"
 sys.path.append(str(EXAMPLES))
 
-from explorer_tools import DEFINITIONS, LINES_MAX, MATCHES_MAX, ExplorerTools  # noqa: E402
+from explorer_tools import (  # noqa: E402
+    DEFINITIONS,
+    LINES_DEFAULT,
+    LINES_MAX,
+    MATCHES_PER_FILE_MAX,
+    ExplorerTools,
+)
 
 
 def start(name, *arguments, **environment):
@@ -70,10 +77,10 @@ def test_the_agent_runs_the_tools_and_counts_the_bytes(serve, tree):
         item["output"] for request in map(json.loads, peer.requests[1:]) for item in request["input"]
     ]
     assert outputs == [
-        "src/\nREADME.md\nblob.bin",
-        "README.md: lines 1-3 of 3\n1: # A tree\n2: \n3: It grows.",
-        "src/leaf.py:2:     return 'GREEN'",
-        "error: ../secret.txt is outside of the root",
+        "README.md\nblob.bin\nsrc/\n",
+        "README.md: lines 1-3 of 3\n1: # A tree\n2: \n3: It grows.\n",
+        "src/leaf.py:2:     return 'GREEN'\n",
+        "error: outside of the root: ../secret.txt\n",
     ]
     for shown in ("Which colour?", "Step 0.", "README.md:1-10", '"green"', "That is all."):
         assert shown in done.stdout
@@ -109,7 +116,6 @@ def test_the_agent_says_what_went_wrong(closed_port, tree):
         ("read_file", {}),
         ("read_file", {"path": 7, "start_line": 1, "end_line": 2}),
         ("read_file", {"path": "README.md", "start_line": "1", "end_line": 2}),
-        ("read_file", {"path": "README.md", "start_line": 4, "end_line": 9}),
         ("read_file", {"path": "blob.bin", "start_line": 1, "end_line": 2}),
         ("read_file", {"path": "src", "start_line": 1, "end_line": 2}),
         ("read_file", {"path": "none", "start_line": 1, "end_line": 2}),
@@ -125,22 +131,33 @@ def test_the_agent_says_what_went_wrong(closed_port, tree):
 )
 def test_wrong_calls_are_answered_with_one_line(tree, name, arguments):
     output = ExplorerTools(tree).run(name, arguments)
-    assert output.startswith("error: ") and "\n" not in output
-    assert "secret green" not in output
+    assert output.startswith("error: ") and output.count("\n") == 1 and output.endswith("\n")
+    assert "secret green" not in output and str(tree) not in output
 
 
 def test_outputs_are_bounded(tree):
-    tools = ExplorerTools(tree)
-    read = tools.run("read_file", {"path": "src/long.txt", "start_line": 2, "end_line": 10**9})
+    run = ExplorerTools(tree).run
+    read = run("read_file", {"path": "src/long.txt", "start_line": 2, "end_line": 10**9})
     assert read.splitlines()[0] == f"src/long.txt: lines 2-{LINES_MAX + 1} of 500"
     assert len(read.splitlines()) == LINES_MAX + 1
-    found = tools.run("search", {"pattern": "LINE", "path": "src"}).splitlines()
-    assert len(found) == MATCHES_MAX + 1 and found[0] == "src/long.txt:1: line 1"
-    assert tools.run("search", {"pattern": "absent", "path": "."}) == "(no matches)"
-    assert tools.run("list_files", {"path": "src/"}) == "src/leaf.py\nsrc/long.txt"
+    read = run("read_file", {"path": "src/long.txt"})
+    assert read.startswith(f"src/long.txt: lines 1-{LINES_DEFAULT} of 500\n1: line 1\n")
+    assert run("read_file", {"path": "README.md", "start_line": 4}) == "README.md: lines 0-0 of 3\n"
+    found = run("search", {"pattern": "LINE", "path": "src"}).splitlines()
+    assert found[0] == "src/long.txt:1: line 1"
+    assert found[-1] == f"({500 - MATCHES_PER_FILE_MAX} more matches)"
+    assert len(found) == MATCHES_PER_FILE_MAX + 1
+    assert run("search", {"pattern": "absent"}) == "no matches\n"
+    assert run("list_files", {"path": "src/"}) == "src/leaf.py\nsrc/long.txt\n"
 
 
-def test_the_definitions_name_the_tools():
-    assert [tool["name"] for tool in DEFINITIONS] == ["list_files", "read_file", "search"]
-    for tool in DEFINITIONS:
-        assert tool["parameters"]["required"] == list(tool["parameters"]["properties"])
+def test_lines_end_where_the_contract_says(tree):
+    (tree / "odd.txt").write_bytes(b"one\r\ntwo\x0bstill two\n\xff\nlast")
+    read = ExplorerTools(tree).run("read_file", {"path": "odd.txt"})
+    assert read == "odd.txt: lines 1-4 of 4\n1: one\n2: two\x0bstill two\n3: \ufffd\n4: last\n"
+
+
+@pytest.mark.skipif(not CONTRACT.is_file(), reason="no source checkout")
+def test_the_definitions_are_those_of_the_contract():
+    blocks = re.findall(r"```json\n(.*?)```", CONTRACT.read_text(encoding="utf-8"), flags=re.S)
+    assert DEFINITIONS == [json.loads(block) for block in blocks]
