@@ -86,7 +86,7 @@ enum CommandLineOptions {
       return .selfMade(writeCertificateTo: authority)
     case (let certificate?, let key?):
       guard authority == nil else {
-        throw UsageError(message: "--write-ca writes a certificate that was made: leave out --cert.")
+        throw UsageError(message: "--write-ca writes a made certificate: leave out --cert.")
       }
       return .files(certificate: certificate, key: key)
     case (nil, .some), (.some, nil):

@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import Path
 
-LEFT_OUT = {"build", "node_modules", "__pycache__"}
-CITATION = re.compile(r"`([^`\n:]+):(\d+)` — `([^`\n]+)`")
+LEFT_OUT = {"build", "node_modules", "__pycache__", "venv", "target", "dist"}
+CITATION = re.compile(r"`([^`\n]+):(\d+)` — `([^`\n]+)`")
 TOOLS = [
     {"type": "function", "name": name, "strict": False, "parameters": {
         "type": "object", "properties": {key: {"type": kind} for key, kind in keys.items()}}}
@@ -20,9 +20,9 @@ class Tools:
         self.root = Path(root)
 
     def call(self, name, arguments):
-        path = self.root / arguments.get("path", ".")
+        path = self.root / arguments["path"]
         if not path.exists():
-            return f"error: no such file: {arguments.get('path')}"
+            return f"error: {arguments['path']} does not exist"
         return getattr(self, name)(path, arguments)
 
     def relative(self, path):
@@ -36,7 +36,7 @@ class Tools:
 
     def list_files(self, path, _):
         lines = [self.relative(p) + "/" * p.is_dir() for p in self.entries(path)]
-        return "\n".join(lines) + "\n" if lines else "(empty)\n"
+        return "\n".join(lines or ["(empty)"])
 
     def lines(self, path):
         return path.read_text(errors="replace").splitlines()
@@ -45,10 +45,10 @@ class Tools:
         if path.is_dir():
             return "error: that is a directory"
         lines = self.lines(path)
-        start = arguments.get("start_line", 1)
-        end = min(arguments.get("end_line", start + 199), start + 399, len(lines))
+        start = arguments["start_line"]
+        end = min(arguments["end_line"], start + 199, len(lines))
         if start > end:
-            return f"{self.relative(path)}: lines 0-0 of {len(lines)}\n"
+            return f"error: {self.relative(path)} has {len(lines)} lines only"
         shown = [f"{n}: {lines[n - 1]}" for n in range(start, end + 1)]
         return f"{self.relative(path)}: lines {start}-{end} of {len(lines)}\n" + "\n".join(shown)
 
@@ -57,18 +57,14 @@ class Tools:
             yield from [entry] if entry.is_file() else self.files(entry)
 
     def search(self, path, arguments):
-        pattern, found, more = arguments["pattern"].lower(), [], 0
+        pattern, found = arguments["pattern"].lower(), []
         for file in self.files(path):
-            if file.stat().st_size > 1 << 20 or b"\0" in file.read_bytes()[:8192]:
-                continue
-            hits = [f"{self.relative(file)}:{n}: {line}"
-                    for n, line in enumerate(self.lines(file), 1) if pattern in line.lower()]
-            kept = hits[:min(8, 60 - len(found))]
-            found += kept
-            more += len(hits) - len(kept)
-        if more:
-            found.append(f"({more} more matches)")
-        return "\n".join(found or ["no matches"]) + "\n"
+            if b"\0" not in file.read_bytes():
+                found += [f"{self.relative(file)}:{n}: {line}"
+                          for n, line in enumerate(self.lines(file), 1) if pattern in line.lower()]
+        if len(found) > 60:
+            found[60:] = ["(more than 60 matches)"]
+        return "\n".join(found or ["(no matches)"])
 
 
 def explore(socket, root, question, limit=60):

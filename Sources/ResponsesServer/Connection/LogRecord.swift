@@ -1,7 +1,7 @@
 import RWSJSON
 
-/// Lines of the server's log, one JSON object each: what it executed and what it refused. Never a header, so never a
-/// credential.
+/// Lines of the server's log, one JSON object each: what it executed and what it refused. Never a header, so
+/// never a credential.
 enum LogRecord {
   /// `items`: the whole context that the model saw, item by item, as bytes came; `output`: what it answered.
   static func executed(

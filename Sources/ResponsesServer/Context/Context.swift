@@ -1,4 +1,5 @@
-/// Everything that the model sees besides instructions and tools: the items of a chain, in order, and an index of them.
+/// Everything that the model sees besides instructions and tools: the items of a chain, in order, and an
+/// index of them.
 package struct Context: Sendable {
   package private(set) var items: [Item] = []
   package private(set) var tokens = 0

@@ -93,7 +93,8 @@ extension Item {
     case .function, .custom: try fields.require("output", .string, .array)
     case .computer, .localShell, .shell, .applyPatch, .mcpApproval: break
     }
-    // A local shell output carries its call's id in `id`: as an item id it would look like a duplicate of the call.
+    // A local shell output carries its call's id in `id`: as an item id it would look like a duplicate of the
+    // call.
     let id = family == .localShell ? nil : try fields.optionalString("id")
     return Item(
       kind: .output(family), json: fields.json, id: id,
@@ -107,7 +108,8 @@ private struct ItemFields {
   let json: [UInt8]
   private let values: [String: JSONValue]
 
-  /// Fields that output items have and input items do not: the first is the API's, the others are the SDK's own.
+  /// Fields that output items have and input items do not: the first is the API's, the others are the SDK's
+  /// own.
   private static let outputOnly = ["created_by", "parsed", "parsed_arguments"]
 
   init(_ value: JSONValue, path: String) {

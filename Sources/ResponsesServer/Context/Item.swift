@@ -41,8 +41,8 @@ package final class Item: Sendable {
     self.name = name
     self.text = text
     self.hasCiphertext = hasCiphertext
-    // By what the model reads, not by the JSON around it: a replayed context then counts the same as the chained one,
-    // however the client spells its JSON.
+    // By what the model reads, not by the JSON around it: a replayed context then counts the same as the
+    // chained one, however the client spells its JSON.
     let read: Int
     switch kind {
     case .message, .call, .output, .reasoning: read = text.utf8.count + (name?.utf8.count ?? 0)

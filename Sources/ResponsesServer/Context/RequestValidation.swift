@@ -1,10 +1,11 @@
-/// What the service rejects in the input items of a request. (Calls without output, outputs without call and doubled
-/// items are `Context`'s to reject: it knows what it holds.)
+/// What the service rejects in the input items of a request. (Calls without output, outputs without call and
+/// doubled items are `Context`'s to reject: it knows what it holds.)
 struct RequestValidation {
   let store: ResponseStore
   let requestIsStored: Bool
 
-  /// The item itself, or the one that it names: items that the client does not send whole exist only with `store: true`.
+  /// The item itself, or the one that it names: items that the client does not send whole exist only with
+  /// `store: true`.
   func resolve(_ item: Item) throws(RequestError) -> Item {
     switch item.kind {
     case .reference:

@@ -7,8 +7,8 @@ struct CachedResponse: Sendable {
   let tokens: Int
 }
 
-/// What outlives a connection: responses made with `store: true`, their items, and which item needs which reasoning.
-/// Bounded, oldest out first. Shared by all connections of a server, on its one thread.
+/// What outlives a connection: responses made with `store: true`, their items, and which item needs which
+/// reasoning. Bounded, oldest out first. Shared by all connections of a server, on its one thread.
 package final class ResponseStore {
   package static let responsesMax = 4096
   static let pairsMax = 65536

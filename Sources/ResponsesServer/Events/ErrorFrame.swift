@@ -1,6 +1,7 @@
 import RWSJSON
 
-/// The frames that answer a request which never became a response (SDK: `ResponseWsError`), and the error body of HTTP.
+/// The frames that answer a request which never became a response (SDK: `ResponseWsError`), and the error
+/// body of HTTP.
 package enum ErrorFrame {
   static func write(_ error: RequestError, lane: String?) -> [UInt8] {
     var writer = JSONWriter()

@@ -6,7 +6,8 @@ struct OutputItem {
   enum Form: Equatable {
     case added
     case done
-    /// The same item in `response.completed`: equal but for a reasoning item's ciphertext, which the service makes anew.
+    /// The same item in `response.completed`: equal but for a reasoning item's ciphertext, which the service
+    /// makes anew.
     case repeated
   }
 

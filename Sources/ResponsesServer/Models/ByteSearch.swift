@@ -1,4 +1,5 @@
-/// Looking for ASCII words in texts that may be megabytes: by bytes, because `String.contains` goes by characters.
+/// Looking for ASCII words in texts that may be megabytes: by bytes, because `String.contains` goes by
+/// characters.
 enum ByteSearch {
   /// The offset after the first `word` at or after `start`; nil if there is none.
   static func end(of word: StaticString, in text: [UInt8], from start: Int = 0) -> Int? {

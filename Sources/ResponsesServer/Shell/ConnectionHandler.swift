@@ -1,8 +1,8 @@
 import RWSNetwork
 import RWSWebSocket
 
-/// Carries one client's connection: answers its HTTP request, then feeds its frames and the clock to the core and sends
-/// what comes out.
+/// Carries one client's connection: answers its HTTP request, then feeds its frames and the clock to the core
+/// and sends what comes out.
 final class ConnectionHandler {
   private enum State {
     case request
@@ -13,10 +13,13 @@ final class ConnectionHandler {
   private var state = State.request
   private var connection: ServerConnection
   private let router: HTTPRouter
+  /// Sent with every answer, as `x-request-id`.
+  private let requestID: String
   private let log: ServerLog?
   private let onEnd: (ConnectionHandler) -> Void
   private var timer: TimerID?
-  /// A client that does not read is not read from either: its unsent events stay bounded by what it has asked for.
+  /// A client that does not read is not read from either: its unsent events stay bounded by what it has asked
+  /// for.
   private var isPaused = false
 
   private static let pauseBytes = 8 << 20
@@ -24,11 +27,12 @@ final class ConnectionHandler {
   private static let closeNanoseconds: Int64 = 500_000_000
 
   init(
-    connection: ServerConnection, router: HTTPRouter, log: ServerLog?,
+    connection: ServerConnection, router: HTTPRouter, requestID: String, log: ServerLog?,
     onEnd: @escaping (ConnectionHandler) -> Void
   ) {
     self.connection = connection
     self.router = router
+    self.requestID = requestID
     self.log = log
     self.onEnd = onEnd
   }
@@ -39,19 +43,27 @@ final class ConnectionHandler {
     case .request, .closing:
       break
     case .open(let channel):
-      state = .closing
-      cancelTimer(on: channel.loop)
-      channel.close(
-        code: 1001, reason: "the server is stopping", timeoutNanoseconds: Self.closeNanoseconds)
+      close(channel, code: 1001, reason: "the server is stopping")
     }
   }
 
+  private func close(_ channel: WebSocketChannel, code: UInt16, reason: String) {
+    state = .closing
+    cancelTimer(on: channel.loop)
+    channel.close(code: code, reason: reason, timeoutNanoseconds: Self.closeNanoseconds)
+  }
+
   private func carryOut(_ output: [ServerConnection.Output], on channel: WebSocketChannel) {
+    var isSent = true
     for item in output {
       switch item {
-      case .text(let text): channel.send(text: text, tag: 0)
+      case .text(let text): isSent = isSent && channel.send(text: text, tag: 0)
       case .log(let record): log?.write(record)
       }
+    }
+    guard isSent else {
+      // The queue is full, or the connection is ending: then this changes nothing. Never drop an event and go on.
+      return close(channel, code: 1011, reason: "too many bytes of events are unread")
     }
     if channel.queuedBytes > Self.pauseBytes, !isPaused {
       isPaused = true
@@ -79,10 +91,15 @@ final class ConnectionHandler {
 extension ConnectionHandler: ServerChannelDelegate {
   func channel(_ channel: ServerChannel, received request: ServerRequest) {
     switch router.decide(request) {
-    case .answer(let answer):
+    case .answer(var answer):
+      answer.fields.append("x-request-id", requestID)
       channel.respond(answer)
     case .upgrade:
-      guard let upgraded = channel.upgrade(delegate: self) else { return channel.abort() }
+      let fields = HTTPFields(["x-request-id": requestID])
+      guard let upgraded = channel.upgrade(fields: fields, delegate: self) else {
+        channel.abort()
+        return onEnd(self)
+      }
       state = .open(upgraded)
     }
   }
@@ -100,10 +117,7 @@ extension ConnectionHandler: WebSocketChannelDelegate {
 
   func channel(_ channel: WebSocketChannel, receivedBinary bytes: UnsafeRawBufferPointer) {
     guard case .open = state else { return }
-    state = .closing
-    cancelTimer(on: channel.loop)
-    channel.close(
-      code: 1003, reason: "text frames only", timeoutNanoseconds: Self.closeNanoseconds)
+    close(channel, code: 1003, reason: "text frames only")
   }
 
   func channelFinishedRead(_ channel: WebSocketChannel) {}

@@ -31,7 +31,9 @@ package final class Server {
       listen.port = options.port
       let identity = try Self.identity(options)
       listen.tls = identity?.context
-      if case .selfMade(let file?) = options.tls, let identity { certificate = (file, identity.pem) }
+      if case .selfMade(let file?) = options.tls, let identity {
+        certificate = (file, identity.pem)
+      }
       listener = try Listener(listen, on: loop, delegate: self)
     } catch {
       throw StartFailure(error.message)
@@ -86,10 +88,11 @@ package final class Server {
 
 extension Server: ListenerDelegate {
   package func listener(_ listener: Listener, accepted channel: ServerChannel) {
+    var ids = IDSource(seed: .random(in: .min ... .max))
     let handler = ConnectionHandler(
       connection: ServerConnection(
-        configuration: configuration, store: store, seed: .random(in: .min ... .max)),
-      router: HTTPRouter(apiKey: options.apiKey), log: log
+        configuration: configuration, store: store, seed: ids.nextWord()),
+      router: HTTPRouter(apiKey: options.apiKey), requestID: ids.next("req"), log: log
     ) { [weak self] in self?.ended($0) }
     handlers[ObjectIdentifier(handler)] = handler
     channel.delegate = handler

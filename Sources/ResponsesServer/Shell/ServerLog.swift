@@ -46,7 +46,8 @@ func lastSystemError() -> String {
   String(cString: strerror(errno))
 }
 
-/// False if the descriptor takes no more. Writing to a closed pipe is an error and no signal: `Server.run` ignores SIGPIPE.
+/// False if the descriptor takes no more. Writing to a closed pipe is an error and no signal: `Server.run`
+/// ignores SIGPIPE.
 func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
   var rest = bytes[...]
   while !rest.isEmpty {

@@ -2,9 +2,10 @@ import RWSJSON
 
 /// Explores a directory with the client's tools and answers a question about it.
 ///
-/// Stateless: each turn reads the whole context again, notes what the tools have returned (`Notebook`), and decides the
-/// next call from that (`Itinerary`). It ends with a report that cites only lines which a tool has shown (`Report`).
-/// The tools' contract is docs/explorer-tools.md. A tool that the request does not offer is not called.
+/// Stateless: each turn reads the whole context again, notes what the tools have returned (`Notebook`), and
+/// decides the next call from that (`Itinerary`). It ends with a report that cites only lines which a tool
+/// has shown (`Report`). The tools' contract is docs/explorer-tools.md. A tool that the request does not
+/// offer is not called.
 package struct ExplorerModel: Model {
   package init() {}
 
@@ -44,7 +45,10 @@ struct Step: Equatable {
   }
 
   static func search(_ pattern: String, remark: String? = nil) -> Step {
-    Step(tool: "search", remark: remark) { $0.member("pattern", pattern) }
+    Step(tool: "search", remark: remark) { writer in
+      writer.member("pattern", pattern)
+      writer.member("path", ".")
+    }
   }
 
   private init(tool: String, remark: String?, _ write: (inout JSONWriter) -> Void) {

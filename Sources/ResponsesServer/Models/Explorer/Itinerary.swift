@@ -1,5 +1,5 @@
-/// Chooses the next call: first the lie of the land, then the words of the question, then the files that turned out to
-/// matter, the names they declare, and the modules they import.
+/// Chooses the next call: first the lie of the land, then the words of the question, then the files that
+/// turned out to matter, the names they declare, and the modules they import.
 struct Itinerary {
   static let callsMax = 30
   static let listingsMax = 7
@@ -16,7 +16,7 @@ struct Itinerary {
 
   /// nil: enough is known, or nothing more can be found.
   func next() -> Step? {
-    guard notebook.calls < Self.callsMax else { return nil }
+    guard notebook.callsForQuestion < Self.callsMax else { return nil }
     if let step = nextListing(upTo: 1) { return step }
     if let step = nextOverview() { return step }
     if let step = nextListing(upTo: Self.listingsMax) { return step }
@@ -86,8 +86,8 @@ struct Itinerary {
     notebook.searches.count { search in !question.stems.contains(search.pattern.lowercased()) }
   }
 
-  /// The next piece of a file: of one that an important file imports, of the most promising unread one, or the
-  /// continuation of one that promises more still.
+  /// The next piece of a file: of one that an important file imports, of the most promising unread one, or
+  /// the continuation of one that promises more still.
   private func nextPiece() -> Step? {
     guard offered.contains("read_file") else { return nil }
     if filesRead % 3 == 2, let path = importedUnreadFile() {
@@ -156,9 +156,11 @@ struct Itinerary {
         guard let name = SourceLine.declaredName(page.lines[number] ?? ""), name.count >= 5,
           !notebook.wasSearched(name)
         else { continue }
+        // Types before functions; and of bake_1, bake_2, bake_3 one is enough.
+        let isSibling = notebook.searches.contains { $0.pattern.hasPrefix(name.prefix(5)) }
         let score =
           8 * question.matches(name.lowercased()) + relevance.score(path) / 4
-          + (name.first?.isUppercase == true ? 3 : 0)
+          + (name.first?.isUppercase == true ? 3 : 0) - (isSibling ? 6 : 0)
         if score > best?.score ?? Int.min { best = (score, name) }
       }
     }

@@ -40,8 +40,9 @@ struct Notebook {
   private(set) var listed: Set<String> = []
   private(set) var pages: [String: Page] = [:]
   private(set) var searches: [Search] = []
-  /// Calls that were made for the present question.
   private(set) var calls = 0
+  /// Those made for the present question.
+  private(set) var callsForQuestion = 0
   private var known: Set<String> = []
 
   init(_ items: [Item]) {
@@ -49,10 +50,11 @@ struct Notebook {
     for item in items {
       switch item.kind {
       case .message(.user):
-        calls = 0
+        callsForQuestion = 0
       case .call:
         if let id = item.callID { pending[id] = item }
         calls += 1
+        callsForQuestion += 1
       case .output:
         if let id = item.callID, let call = pending.removeValue(forKey: id) {
           note(call, returned: item.text)
@@ -82,8 +84,8 @@ struct Notebook {
     case "list_files":
       noteListing(of: Path.normal(arguments["path"]?.string ?? "."), lines)
     case "read_file":
-      let start = Int(clamping: arguments["start_line"]?.int ?? 1)
-      let end = Int(clamping: arguments["end_line"]?.int ?? Int64.max)
+      let start = Self.lineNumber(arguments["start_line"]?.int ?? 1)
+      let end = Self.lineNumber(arguments["end_line"]?.int ?? .max)
       notePiece(of: Path.normal(arguments["path"]?.string ?? ""), start, end, lines)
     case "search":
       noteSearch(for: arguments["pattern"]?.string ?? "", lines)
@@ -111,7 +113,7 @@ struct Notebook {
       } else if page.lineCount == nil, line.hasPrefix(path + ": lines "),
         let count = line.split(separator: " ").last.flatMap({ Int($0) })
       {
-        page.lineCount = count
+        page.lineCount = min(count, Self.lineNumberMax)
       }
     }
     pages[path] = page
@@ -128,10 +130,19 @@ struct Notebook {
     searches.append(Search(pattern: pattern, hits: hits))
   }
 
+  /// Beyond this no number is taken for a line's: what a client sends must not overflow our sums.
+  private static let lineNumberMax = 100_000_000
+
+  private static func lineNumber(_ number: Int64) -> Int {
+    Int(min(max(number, 1), Int64(lineNumberMax)))
+  }
+
   /// `12: text`
   private static func numbered(_ line: Substring) -> (Int, Substring)? {
     let digits = line.prefix { $0.isASCII && $0.isNumber }
-    guard let number = Int(digits), line.dropFirst(digits.count).first == ":" else { return nil }
+    guard let number = Int(digits), number <= lineNumberMax,
+      line.dropFirst(digits.count).first == ":"
+    else { return nil }
     let rest = line.dropFirst(digits.count + 1)
     return (number, rest.first == " " ? rest.dropFirst() : rest)
   }

@@ -27,7 +27,8 @@ struct Relevance {
       // A file that has many of the words is worth more than one that has one of them often.
       for (_, count) in hits[path] ?? [:] { score += 4 + min(count, 5) }
       let suffix = Path.suffix(path)
-      if Self.code.contains(suffix) { score += 3 } else if Self.prose.contains(suffix) { score += 1 }
+      if Self.code.contains(suffix) { score += 3 }
+      if Self.prose.contains(suffix) { score += 1 }
       if Self.isEntryPoint(path) { score += 2 }
       if lower.contains("test") || lower.contains("fixture") { score -= 8 }
       scores[path] = score - Path.depth(path) / 3

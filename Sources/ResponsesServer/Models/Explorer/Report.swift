@@ -22,9 +22,11 @@ struct Report {
     let read = filesRead.count
     let asked = SourceLine.trim(
       question.text.split(separator: "\n").first.map(String.init) ?? "the tree")
-    return "# \(asked.prefix(120))\n\nThis answer rests on \(notebook.calls) tool calls:"
-      + " \(notebook.listed.count) directories listed, \(read) files read in whole or in part,"
-      + " \(notebook.searches.count) searches."
+    let listed = notebook.listed.count
+    let directories = listed == 1 ? "1 directory" : "\(listed) directories"
+    return "# \(asked.prefix(120))\n\nThis answer rests on \(count(notebook.calls, "tool call")):"
+      + " \(directories) listed, \(count(read, "file")) read"
+      + " in whole or in part, \(notebook.searches.count) words and names searched for."
       + (read == 0 ? " Nothing could be read, so there is nothing to cite." : "")
   }
 
@@ -41,7 +43,7 @@ struct Report {
         if inside.count > 12 { text += " and \(inside.count - 12) more" }
       }
       text += notebook.listed.contains(directory) ? "" : " (not listed)"
-      if files > 0 { text += "; \(files) files seen" }
+      if files > 0 { text += "; \(count(files, "file")) seen" }
     }
     if !overviewCitations.isEmpty {
       text += "\n\nIn the project's own words:\n"
@@ -51,30 +53,38 @@ struct Report {
   }
 
   private var findings: String {
-    guard !mainFiles.isEmpty else { return "" }
-    var text = "## What answers the question"
-    if !question.stems.isEmpty {
-      let found = notebook.searches.filter { question.stems.contains($0.pattern.lowercased()) }
+    let described = mainFiles.map(description).filter { !$0.isEmpty }
+    guard !described.isEmpty else { return "" }
+    let found = notebook.searches.filter { question.stems.contains($0.pattern.lowercased()) }
+    let isAnswer = question.stems.isEmpty || found.contains { !$0.hits.isEmpty }
+    var text =
+      isAnswer ? "## What answers the question" : "## What the tree holds instead of an answer"
+    if !found.isEmpty {
       let counts = found.map { search in
-        let files = Set(search.hits.map(\.path)).count
-        return "`\(search.pattern)` in \(files) \(files == 1 ? "file" : "files")"
+        "`\(search.pattern)` in \(count(Set(search.hits.map(\.path)).count, "file"))"
       }
-      if !counts.isEmpty { text += "\n\nThe searches found \(counts.joined(separator: ", "))." }
+      text += "\n\nThe searches found \(counts.joined(separator: ", "))."
     }
-    for path in mainFiles {
-      text += "\n\n**`\(path)`**"
-      let opening = openingComment(of: path)
-      if let opening { text += " begins with: \(opening)." }
-      let declared = citations(in: path, limit: 4) { SourceLine.declaredName($0) != nil }
-      if !declared.isEmpty { text += "\n\nIt declares\n" + bullets(declared) }
-      let told = citations(in: path, limit: 2) {
-        SourceLine.declaredName($0) == nil && question.matches($0.lowercased()) > 0
-      }.filter { $0 != opening }
-      if !told.isEmpty {
-        text += "\n\nOn the question it says\n" + bullets(told)
-      }
-    }
-    return text
+    return text + "\n\n" + described.joined(separator: "\n\n")
+  }
+
+  /// Empty if nothing of the file can be quoted.
+  private func description(of path: String) -> String {
+    let opening = openingComment(of: path)
+    let declared = citations(in: path, limit: 4) { SourceLine.declaredName($0) != nil }
+    let told = citations(in: path, limit: 2) {
+      SourceLine.declaredName($0) == nil && question.matches($0.lowercased()) > 0
+    }.filter { $0 != opening }
+    var parts: [String] = []
+    if let opening { parts.append("**`\(path)`** begins with: \(opening).") }
+    if !declared.isEmpty { parts.append("It declares\n" + bullets(declared)) }
+    if !told.isEmpty { parts.append("On the question it says\n" + bullets(told)) }
+    if opening == nil, !parts.isEmpty { parts.insert("**`\(path)`**", at: 0) }
+    return parts.joined(separator: "\n\n")
+  }
+
+  private func count(_ number: Int, _ noun: String) -> String {
+    "\(number) \(noun)\(number == 1 ? "" : "s")"
   }
 
   /// Where the searched names occur outside the file that declares them, and what the main files import.
@@ -152,7 +162,8 @@ struct Report {
     return nil
   }
 
-  /// The best lines of a file that pass `isWanted`: those with the most words of the question, then the first.
+  /// The best lines of a file that pass `isWanted`: those with the most words of the question, then the
+  /// first.
   private func citations(
     in path: String, limit: Int, _ isWanted: (String) -> Bool
   ) -> [String] {
@@ -164,7 +175,8 @@ struct Report {
   }
 
   private func cite(_ path: String, _ line: Int) -> String? {
-    guard let text = notebook.line(line, of: path), let quoted = quote(text) else { return nil }
+    guard let text = notebook.line(line, of: path), let quoted = quote(text), !path.contains("`")
+    else { return nil }
     return "`\(path):\(line)` — `\(quoted)`"
   }
 
