@@ -56,6 +56,7 @@ private func notebook(_ results: [(tool: String, arguments: String, text: String
     #expect(notes.line(7, of: "a.c") == "int x = 1:2;")
     #expect(notes.line(1, of: "odd:name.c") == "x")
     #expect(notes.wasSearched("X"))
+    #expect(notes.searches.first?.isCut == true)
   }
 
   @Test(
@@ -100,6 +101,13 @@ private func notebook(_ results: [(tool: String, arguments: String, text: String
     #expect(SourceLine.declaredName("  package struct Lane: Sendable {") == "Lane")
     #expect(SourceLine.declaredName("def read_all(self):") == "read_all")
     #expect(SourceLine.declaredName("/// struct Lane") == nil)
+    #expect(SourceLine.declaredName("@Suite struct LaneTests {") == "LaneTests")
+    #expect(SourceLine.declaredName("@c(rws_x) public func rws_x()") == "rws_x")
+    #expect(SourceLine.declaredName("typedef struct rws_client rws_client;") == "rws_client")
+    #expect(SourceLine.declaredName("typedef int32_t rws_status;") == nil)
+    #expect(SourceLine.declaredName("of any type without a name") == nil)
+    #expect(SourceLine.declaredName("return x.func(name)") == nil)
+    #expect(SourceLine.declaredName("static func == (a: X, b: X) -> Bool {") == nil)
     #expect(SourceLine.declaredName("let x = 1") == nil)
     #expect(SourceLine.importedNames("#include \"responsesws.h\"") == ["responsesws"])
     #expect(SourceLine.importedNames("from kitchen.oven import Oven") == ["kitchen", "oven", "Oven"])

@@ -44,10 +44,10 @@ struct Step: Equatable {
     }
   }
 
-  static func search(_ pattern: String, remark: String? = nil) -> Step {
+  static func search(_ pattern: String, in path: String = "", remark: String? = nil) -> Step {
     Step(tool: "search", remark: remark) { writer in
       writer.member("pattern", pattern)
-      writer.member("path", ".")
+      writer.member("path", path.isEmpty ? "." : path)
     }
   }
 

@@ -54,16 +54,21 @@ struct Itinerary {
   private func nextOverview() -> Step? {
     guard offered.contains("read_file") else { return nil }
     for names in Self.overviews {
-      let found = notebook.files.filter { path in
-        Path.depth(path) <= 2 && names.contains { Path.name(path).lowercased().hasPrefix($0) }
-      }
-      guard let path = found.min(by: { (Path.depth($0), $0) < (Path.depth($1), $1) }) else {
-        continue
-      }
+      guard let path = overview(named: names) else { continue }
       if notebook.pages[path]?.asked.isEmpty ?? true {
         return .read(
           path, 1...Self.pieceLines, remark: "`\(path)` should say what this is about.")
       }
+    }
+    return nil
+  }
+
+  private func overview(named names: [String]) -> String? {
+    for name in names {
+      let found = notebook.files.filter {
+        Path.depth($0) <= 2 && Path.name($0).lowercased().hasPrefix(name)
+      }
+      if let path = found.min(by: { (Path.depth($0), $0) < (Path.depth($1), $1) }) { return path }
     }
     return nil
   }
@@ -73,9 +78,16 @@ struct Itinerary {
   private func nextWordSearch() -> Step? {
     guard offered.contains("search") else { return nil }
     for stem in question.stems.prefix(Self.wordSearchesMax) where !notebook.wasSearched(stem) {
-      return .search(stem, remark: "Where does `\(stem)` occur?")
+      return .search(stem, in: sourceDirectory, remark: "Where does `\(stem)` occur?")
     }
     return nil
+  }
+
+  /// Where the code is, if a listing has shown a directory with such a name: a search of everything would be cut
+  /// before it gets there. Otherwise the root.
+  private var sourceDirectory: String {
+    let names = ["sources", "src", "source", "lib"]
+    return notebook.directories.first { names.contains($0.lowercased()) } ?? ""
   }
 
   // MARK: What matters
@@ -150,17 +162,20 @@ struct Itinerary {
   private func nextNameSearch() -> Step? {
     guard offered.contains("search"), nameSearches < Self.nameSearchesMax else { return nil }
     var best: (score: Int, name: String)?
-    for path in relevance.ranked.prefix(10) {
+    for path in relevance.ranked.prefix(10) where Relevance.isCode(path) {
       guard let page = notebook.pages[path], !page.asked.isEmpty else { continue }
       for number in page.lines.keys.sorted() {
-        guard let name = SourceLine.declaredName(page.lines[number] ?? ""), name.count >= 5,
+        let line = page.lines[number] ?? ""
+        guard let name = SourceLine.declaredName(line), name.count >= 5,
           !notebook.wasSearched(name)
         else { continue }
-        // Types before functions; and of bake_1, bake_2, bake_3 one is enough.
+        // Types before functions, before what is nested (`enum State` is in every other file); and of bake_1,
+        // bake_2, bake_3 one is enough.
         let isSibling = notebook.searches.contains { $0.pattern.hasPrefix(name.prefix(5)) }
         let score =
           8 * question.matches(name.lowercased()) + relevance.score(path) / 4
           + (name.first?.isUppercase == true ? 3 : 0) - (isSibling ? 6 : 0)
+          - (line.first?.isWhitespace == true ? 5 : 0)
         if score > best?.score ?? Int.min { best = (score, name) }
       }
     }

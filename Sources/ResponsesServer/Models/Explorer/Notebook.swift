@@ -19,6 +19,8 @@ struct Notebook {
   struct Search {
     let pattern: String
     let hits: [Hit]
+    /// The tool said that there are more.
+    let isCut: Bool
   }
 
   /// The lines of one file that a tool has shown.
@@ -127,7 +129,8 @@ struct Notebook {
       pages[hit.path, default: Page()].lines[hit.line] = hit.text
       if known.insert(hit.path).inserted { files.append(hit.path) }
     }
-    searches.append(Search(pattern: pattern, hits: hits))
+    let isCut = !hits.isEmpty && (lines.last?.hasPrefix("(") ?? false)
+    searches.append(Search(pattern: pattern, hits: hits, isCut: isCut))
   }
 
   /// Beyond this no number is taken for a line's: what a client sends must not overflow our sums.

@@ -4,6 +4,8 @@ struct Relevance {
   /// Best first; equal ones by path.
   private(set) var ranked: [String] = []
 
+  static func isCode(_ path: String) -> Bool { code.contains(Path.suffix(path)) }
+
   private static let code: Set<String> = [
     "c", "cc", "cpp", "cs", "ex", "go", "h", "hpp", "java", "js", "jsx", "kt", "lua", "m", "php",
     "pl", "py", "rb", "rs", "scala", "sh", "sql", "swift", "ts", "tsx", "zig",
@@ -30,7 +32,7 @@ struct Relevance {
       if Self.code.contains(suffix) { score += 3 }
       if Self.prose.contains(suffix) { score += 1 }
       if Self.isEntryPoint(path) { score += 2 }
-      if lower.contains("test") || lower.contains("fixture") { score -= 8 }
+      if lower.contains("test") || lower.contains("fixture") { score -= 15 }
       scores[path] = score - Path.depth(path) / 3
     }
     ranked = scores.keys.sorted { (scores[$0] ?? 0, $1) > (scores[$1] ?? 0, $0) }

@@ -61,7 +61,8 @@ struct Report {
       isAnswer ? "## What answers the question" : "## What the tree holds instead of an answer"
     if !found.isEmpty {
       let counts = found.map { search in
-        "`\(search.pattern)` in \(count(Set(search.hits.map(\.path)).count, "file"))"
+        "`\(search.pattern)` in \(search.isCut ? "at least " : "")"
+          + count(Set(search.hits.map(\.path)).count, "file")
       }
       text += "\n\nThe searches found \(counts.joined(separator: ", "))."
     }
@@ -71,7 +72,9 @@ struct Report {
   /// Empty if nothing of the file can be quoted.
   private func description(of path: String) -> String {
     let opening = openingComment(of: path)
-    let declared = citations(in: path, limit: 4) { SourceLine.declaredName($0) != nil }
+    let declared = citations(in: path, limit: 4) {
+      Relevance.isCode(path) && SourceLine.declaredName($0) != nil
+    }
     let told = citations(in: path, limit: 2) {
       SourceLine.declaredName($0) == nil && question.matches($0.lowercased()) > 0
     }.filter { $0 != opening }
@@ -92,10 +95,13 @@ struct Report {
     var lines: [String] = []
     for search in notebook.searches
     where !question.stems.contains(search.pattern.lowercased()) && lines.count < 5 {
-      let home = search.hits.first { SourceLine.declaredName($0.text) == search.pattern }?.path
+      let home = search.hits.first {
+        Relevance.isCode($0.path) && SourceLine.declaredName($0.text) == search.pattern
+      }?.path
       var seen: Set<String> = []
       let uses = search.hits.filter {
-        $0.path != home && !SourceLine.isComment($0.text) && seen.insert($0.path).inserted
+        $0.path != home && !SourceLine.isComment($0.text)
+          && Identifier.all(in: $0.text).contains(search.pattern) && seen.insert($0.path).inserted
       }
       let cited = uses.compactMap { cite($0.path, $0.line) }.prefix(2)
       guard !cited.isEmpty else { continue }

@@ -1,9 +1,15 @@
 /// What a line of code says, as far as one can tell without knowing its language.
 enum SourceLine {
   private static let declaring: Set<String> = [
-    "actor", "class", "def", "enum", "extension", "fn", "func", "function", "impl", "interface",
-    "module", "mod", "namespace", "object", "protocol", "record", "struct", "trait", "type",
-    "typealias", "typedef",
+    "actor", "class", "def", "enum", "fn", "func", "function", "interface", "mod", "module",
+    "namespace", "protocol", "record", "struct", "trait", "type", "typealias", "union",
+  ]
+
+  /// What may stand before a declaring word. After anything else it declares nothing: prose, an expression.
+  private static let modifiers: Set<String> = [
+    "abstract", "async", "const", "data", "default", "export", "extern", "final", "fileprivate",
+    "indirect", "inline", "internal", "mutating", "nonisolated", "open", "override", "package",
+    "partial", "private", "protected", "pub", "public", "sealed", "static", "typedef", "unsafe",
   ]
 
   private static let importing: Set<String> = [
@@ -13,13 +19,29 @@ enum SourceLine {
   /// The name that the line declares, as in `package struct Lane {` or `def read(self):`.
   static func declaredName(_ line: String) -> String? {
     guard !isComment(line) else { return nil }
+    let line = withoutAttributes(trim(line))
     let words = Identifier.all(in: line)
-    guard let index = words.firstIndex(where: declaring.contains), index <= 4,
-      index + 1 < words.count
+    guard let first = words.first, line.hasPrefix(first),
+      let index = words.firstIndex(where: declaring.contains),
+      words[..<index].allSatisfy(modifiers.contains)
     else { return nil }
-    let name = words[index + 1]
-    // `enum class X`, `static func ==`: the word after the keyword must be a name of some length.
-    return name.count >= 3 && !declaring.contains(name) ? name : nil
+    // `enum class X`, `typedef struct x`: the name comes after the last of them.
+    guard let name = words[index...].first(where: { !declaring.contains($0) }), name.count >= 3,
+      line.contains(" " + name)
+    else { return nil }
+    return name
+  }
+
+  /// Without `@Suite`, `@objc(name)` and the like in front.
+  private static func withoutAttributes(_ line: String) -> String {
+    var line = line[...]
+    while line.first == "@" {
+      let end = line.firstIndex { $0 == " " || $0 == "(" } ?? line.endIndex
+      line = line[end...]
+      if line.first == "(" { line = line.drop { $0 != ")" }.dropFirst() }
+      line = line.drop(while: \.isWhitespace)
+    }
+    return String(line)
   }
 
   /// The names on an import line: modules, or the parts of a path.
