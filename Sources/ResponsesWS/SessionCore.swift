@@ -46,10 +46,10 @@ final class SessionCore: @unchecked Sendable {
     perform()
   }
 
-  /// The caller has read enough of its queue.
-  func resume() {
-    machine.setPaused(false, now: now)
-    channel?.resumeReading()
+  /// The caller has read enough of the turn's queue.
+  func resume(_ id: TurnID) {
+    machine.setPaused(false, id, now: now)
+    applyPause()
     perform()
   }
 
@@ -96,18 +96,23 @@ final class SessionCore: @unchecked Sendable {
       client.bury(channel)
     case .deliver(let id, let batch, let stats):
       guard turns[id]?.deliver(batch, stats) == .isFull else { return }
-      machine.setPaused(true, now: now)
-      channel?.pauseReading()
+      machine.setPaused(true, id, now: now)
+      applyPause()
     case .end(let id, let end):
       client.log(.debug, "turn \(id.value): \(end.outcome) after \((end.stats.end ?? 0) / 1000) us")
       var end = end
       end.error = end.error.map(client.presentable)
       turns.removeValue(forKey: id)?.end(end)
+      applyPause()
     case .connectEnded(let error):
       let waiters = connectWaiters
       connectWaiters = []
       for done in waiters { done(error.map(client.presentable)) }
     }
+  }
+
+  private func applyPause() {
+    if machine.isPaused { channel?.pauseReading() } else { channel?.resumeReading() }
   }
 
   /// The timer is left alone while it fires early enough: it is armed anew then, not at every event.

@@ -109,7 +109,7 @@ public final class Turn: Sendable {
   }
 
   private func resume() {
-    session.client.core.loop.post { [core = session.core] in core.resume() }
+    session.client.core.loop.post { [id = core.id, core = session.core] in core.resume(id) }
   }
 
   private func read(

@@ -39,8 +39,9 @@ struct ActiveTurn {
     if hasOutput { return .outputSeen }
     if hasStarted { return .started }
     switch phase {
-    case .connecting, .sending: return .notSent
-    case .waiting, .streaming: return .unknown
+    case .connecting: return .notSent
+    // Its bytes are queued: on a connection that lives on they may still all go out.
+    case .sending, .waiting, .streaming: return .unknown
     }
   }
 

@@ -34,7 +34,8 @@ package final class SessionMachine {
   private var queue: [ActiveTurn] = []
   private var active: ActiveTurn?
   private var isConnectWanted = false
-  private var isPaused = false
+  /// Nothing is to be read from the connection.
+  package private(set) var isPaused = false
   private var isClosed = false
   private var nextConnection: UInt64 = 1
   private var actions: [Action] = []
@@ -54,7 +55,12 @@ package final class SessionMachine {
   /// The body that HTTP would need for this next turn.
   package func fullBody(input: TurnInput) -> [UInt8] {
     RequestBody.http(
-      settings: settings.includingEncryptedReasoning(), items: [history.items, input.items])
+      settings: settings.includingEncryptedReasoning(), items: [contextItems(settings), input.items])
+  }
+
+  /// What a full request says of the chain so far; in a conversation the server has it.
+  private func contextItems(_ settings: Settings) -> ItemList {
+    settings.hasConversation ? ItemList() : history.items
   }
 
   // MARK: Commands
@@ -87,10 +93,12 @@ package final class SessionMachine {
     }
   }
 
-  /// The caller's queue is full (true) or has room again (false).
-  package func setPaused(_ paused: Bool, now: Instant) {
+  /// The caller's queue for the running turn is full (true) or has room again (false). A pause ends with
+  /// its turn: what the caller leaves unread of one turn must not hold up the next.
+  package func setPaused(_ paused: Bool, _ turn: TurnID, now: Instant) {
+    guard let active, active.request.id == turn else { return }
     isPaused = paused
-    if !paused, case .streaming = active?.phase { active?.phase = .streaming(last: now) }
+    if !paused, case .streaming = active.phase { self.active?.phase = .streaming(last: now) }
   }
 
   package func close(now: Instant) {
@@ -99,7 +107,7 @@ package final class SessionMachine {
     let error = ResponsesError(.cancelled, "The session was closed while the turn ran.")
     let waiting = queue
     queue = []
-    endActive(.cancelled, error, now)
+    endActive(.cancelled, error.with(active?.execution ?? .notSent), now)
     for turn in waiting { end(turn, .cancelled, error, now) }
     dropLink()
     if isConnectWanted {
@@ -148,22 +156,23 @@ package final class SessionMachine {
   }
 
   package func receive(_ connection: ConnectionID, text: UnsafeRawBufferPointer, now: Instant) {
+    // The rest of a read burst may still come from a connection that was given up within it.
+    switch link {
+    case .open(connection), .draining(connection): break
+    case .none, .connecting, .open, .draining: return
+    }
     let fields: ScannedEvent
     do {
       fields = try EventScanner.scan(text)
     } catch {
-      return received(invalid: text, "\(error)", connection, now)
+      return received(invalid: text, "\(error)", now)
     }
-    switch link {
-    case .open(connection):
-      guard active != nil else { return idle(fields, text, now) }
+    if case .draining = link {
+      drained(fields, text, now)
+    } else if active == nil {
+      idle(fields, text, now)
+    } else {
       received(fields, text, now)
-    case .draining(connection):
-      guard fields.kind.isTerminal || fields.kind == .error else { return }
-      link = .open(connection)
-      pump(now)
-    case .none, .connecting, .open, .draining:
-      return
     }
   }
 
@@ -253,7 +262,7 @@ package final class SessionMachine {
     turn.stats.requestBytes = body.count
     turn.stats.fullRequestBytes = RequestBody.httpCount(
       settings: request.settings,
-      joinedItemBytes: history.items.joinedCount(with: request.input.items))
+      joinedItemBytes: contextItems(request.settings).joinedCount(with: request.input.items))
     active = turn
     actions.append(.send(connection, body, request.id))
   }
@@ -344,8 +353,7 @@ package final class SessionMachine {
   }
 
   private func received(
-    invalid text: UnsafeRawBufferPointer, _ reason: String, _ connection: ConnectionID?,
-    _ now: Instant
+    invalid text: UnsafeRawBufferPointer, _ reason: String, _ now: Instant
   ) {
     var error = ResponsesError(
       .invalidEvent,
@@ -355,6 +363,15 @@ package final class SessionMachine {
     dropLink()
     dropAnchorUnlessStored()
     if let turn = active { endActive(.failed, error.with(turn.execution), now) }
+    pump(now)
+  }
+
+  /// The response of a cancelled turn goes on; its end makes the connection usable again.
+  private func drained(_ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant) {
+    guard fields.kind.isTerminal || fields.kind == .error, case .draining(let connection) = link
+    else { return }
+    link = .open(connection)
+    idle(fields, text, now)
     pump(now)
   }
 
@@ -370,12 +387,16 @@ package final class SessionMachine {
   /// The open connection ended under the running turn, if there is one.
   private func lost(_ error: ResponsesError, _ now: Instant) {
     guard let turn = active else { return }
-    if case .sending = turn.phase, !turn.resendReasons.contains("not_sent") {
+    switch turn.phase {
+    case .connecting: return
+    case .sending where !turn.resendReasons.contains("not_sent"):
       active?.rewind(reason: "not_sent")
-      return
+    case .sending:
+      // What the kernel does not have whole by now never goes out.
+      endActive(.failed, error.with(.notSent), now)
+    case .waiting, .streaming:
+      endActive(.failed, error.with(turn.execution), now)
     }
-    if case .connecting = turn.phase { return }
-    endActive(.failed, error.with(turn.execution), now)
   }
 
   // MARK: The chain
@@ -384,19 +405,25 @@ package final class SessionMachine {
   private func commit(_ text: UnsafeRawBufferPointer, isComplete: Bool) {
     guard let turn = active, case .open(let connection) = link else { return }
     var output = turn.finishedItems.sorted { $0.outputIndex < $1.outputIndex }.map(\.item)
-    if output.isEmpty || !isComplete {
-      let terminal = (try? JSONValue(parsing: text))?["output"]?.elements ?? []
-      guard isComplete || !Self.holdsUnfinishedCall(output + terminal) else {
-        anchor = nil
-        return
-      }
-      if output.isEmpty { output = terminal }
+    let terminal = (try? JSONValue(parsing: text))?["output"]?.elements ?? []
+    guard isComplete || !Self.holdsUnfinishedCall(output + terminal) else {
+      anchor = nil
+      return
     }
+    // Gateways leave out done events, some or all.
+    if output.count < terminal.count { output = terminal }
     history.commit(input: turn.request.input.items, output: output)
     let id = ResponseFields(text).idText
     anchor = id.isEmpty
       ? nil
-      : Anchor(responseID: id, isStored: turn.request.settings.isStored, connection: connection)
+      : Anchor(
+        responseID: id, isStored: turn.request.settings.isStored && isContextStored(turn),
+        connection: connection)
+  }
+
+  /// A stored response can be loaded anywhere only if what it continues was stored as well.
+  private func isContextStored(_ turn: ActiveTurn) -> Bool {
+    !turn.stats.isDelta || turn.request.settings.hasConversation || anchor?.isStored == true
   }
 
   private static func holdsUnfinishedCall(_ output: [JSONValue]) -> Bool {
@@ -441,6 +468,7 @@ package final class SessionMachine {
     flush()
     guard let turn = active else { return }
     active = nil
+    isPaused = false
     end(turn, outcome, error, now)
   }
 
@@ -481,7 +509,8 @@ extension ActiveTurn {
   fileprivate mutating func append(
     _ text: UnsafeRawBufferPointer, _ fields: ScannedEvent, _ now: Instant
   ) {
-    phase = .streaming(last: now)
+    // Keep-alives and the like may come before the request is out; they do not answer it.
+    if case .sending = phase, fields.kind == .other {} else { phase = .streaming(last: now) }
     if stats.firstEvent == nil { stats.firstEvent = elapsed(now) }
     if !hasOutput, fields.kind.isOutput {
       hasOutput = true

@@ -370,4 +370,130 @@ import Testing
     try driver.start(user, overrides: #"{"include":[]}"#)
     #expect(driver.sent.last?.body["include"]?.elements.isEmpty == true)
   }
+
+  @Test("What a given-up connection still brings in its last read burst does not touch the next one")
+  func staleBurst() throws {
+    let driver = try MachineDriver()
+    let first = try driver.start(user)
+    let second = try driver.start(user)
+    driver.open()
+    driver.receive("no JSON", "no JSON either")
+    #expect(driver.ends[first]?.error?.status == .invalidEvent)
+    #expect(driver.ends[second] == nil && driver.connects.count == 2 && driver.closes.count == 1)
+    driver.open()
+    driver.answer("r1")
+    #expect(driver.ends[second]?.outcome == .completed)
+  }
+
+  @Test("close says how far the running turn had come")
+  func closeExecution() throws {
+    let driver = try MachineDriver()
+    let turn = try driver.start(user)
+    driver.open()
+    driver.receive(Wire.created("r"), Wire.delta("x"))
+    driver.close()
+    #expect(driver.ends[turn]?.error?.execution == .outputSeen)
+  }
+
+  @Test("A turn cancelled while its request is being written may run: what is queued still goes out")
+  func cancelWhileSending() throws {
+    let driver = try MachineDriver()
+    driver.flushesAtOnce = false
+    let turn = try driver.start(user)
+    driver.open()
+    driver.cancel(turn)
+    #expect(driver.ends[turn]?.error?.execution == .unknown)
+  }
+
+  @Test("A keep-alive that comes before the request is out does not count as its answer")
+  func metadataWhileSending() throws {
+    let driver = try MachineDriver()
+    driver.flushesAtOnce = false
+    let turn = try driver.start(user, limits: TurnLimits(firstEvent: 5))
+    driver.open()
+    driver.receive(#"{"type":"keepalive"}"#)
+    driver.flush(turn)
+    #expect(driver.machine.nextDeadline == Instant(nanoseconds: 5))
+    driver.lose()
+    #expect(driver.ends[turn]?.stats.sent != nil)
+  }
+
+  @Test("The connection's age limit met while a cancelled response runs on: the next turn connects anew")
+  func limitWhileDraining() throws {
+    let driver = try MachineDriver()
+    let turn = try driver.start(user)
+    driver.open()
+    driver.cancel(turn)
+    driver.receive(Wire.error("websocket_connection_limit_reached"))
+    #expect(driver.closes.count == 1)
+    try driver.start(user)
+    #expect(driver.connects.count == 2)
+  }
+
+  @Test("A pause ends with the turn whose queue is full; the next turn's time limits count again")
+  func pauseEndsWithTurn() throws {
+    let driver = try MachineDriver()
+    let first = try driver.start(user)
+    driver.open()
+    driver.receive(Wire.created("r"))
+    driver.machine.setPaused(true, first, now: driver.now)
+    driver.cancel(first)
+    #expect(!driver.machine.isPaused)
+    let second = try driver.start(user, limits: TurnLimits(firstEvent: 5))
+    driver.open()
+    driver.machine.setPaused(true, first, now: driver.now)
+    driver.advance(nanoseconds: 5)
+    #expect(driver.ends[second]?.error?.status == .firstEventTimeout)
+  }
+
+  @Test("A stored response is continued on a new connection only if what it continues was stored too")
+  func storedAfterUnstored() throws {
+    let driver = try MachineDriver()
+    try driver.start(user)
+    driver.open()
+    driver.answer("r1")
+    try driver.start(user, overrides: #"{"store":true}"#)
+    #expect(driver.sent.last?.body["previous_response_id"]?.string == "r1")
+    driver.answer("r2")
+    driver.lose()
+    try driver.start(user, overrides: #"{"store":true}"#)
+    driver.open()
+    #expect(driver.sent.last?.body["previous_response_id"] == nil)
+    #expect(driver.sent.last?.body["input"]?.elements.count == 5)
+    driver.answer("r3")
+    driver.lose()
+    try driver.start(user)
+    driver.open()
+    #expect(driver.sent.last?.body["previous_response_id"]?.string == "r3")
+  }
+
+  @Test("Full replay 1: where done events are missing the terminal event's output is the history")
+  func missingDoneEvents() throws {
+    let driver = try MachineDriver()
+    try driver.start(user)
+    driver.open()
+    driver.receive(
+      Wire.created("r1"), Wire.messageDone("r1", "first"),
+      #"{"type":"response.completed","response":{"id":"r1","output":[\#(Wire.message("r1", "first")),\#(Wire.call("c1"))]}}"#)
+    let refused = try driver.start(user)
+    #expect(driver.ends[refused]?.error?.status == .missingOutput)
+    driver.lose()
+    try driver.start(#"[{"type":"function_call_output","call_id":"c1","output":"1"}]"#)
+    driver.open()
+    #expect(driver.sent.last?.body["input"]?.elements.count == 4)
+  }
+
+  @Test("In a conversation the body for HTTP holds only what is new: the server has the rest")
+  func conversationBody() throws {
+    let driver = try MachineDriver(settings: #"{"model":"m","conversation":"conv_1"}"#)
+    try driver.start(user)
+    driver.open()
+    driver.answer("r1")
+    let input = try TurnInput(json: Array(user.utf8))
+    let body = driver.machine.fullBody(input: input)
+    #expect(try JSONValue(parsing: body)["input"]?.elements.count == 1)
+    let turn = try driver.start(user)
+    driver.answer("r2")
+    #expect(driver.ends[turn]?.stats.fullRequestBytes == body.count)
+  }
 }
