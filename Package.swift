@@ -63,7 +63,11 @@ let package = Package(
     .testTarget(name: "RWSProtocolTests", dependencies: ["RWSProtocol", "RWSJSON"]),
     .testTarget(
       name: "RWSNetworkTests", dependencies: ["RWSNetwork", "RWSWebSocket", "COpenSSL", "CLinux"]),
-    .testTarget(name: "ResponsesWSTests", dependencies: ["ResponsesWS", "ResponsesServer"]),
+    .testTarget(
+      name: "ResponsesWSTests",
+      dependencies: [
+        "ResponsesWS", "ResponsesServer", "RWSNetwork", "RWSWebSocket", "RWSProtocol",
+      ]),
     .testTarget(name: "ResponsesServerTests", dependencies: ["ResponsesServer"]),
   ],
   swiftLanguageModes: [.v6]

@@ -39,9 +39,9 @@ package final class IOThread: @unchecked Sendable {
     }
   }
 
-  /// True on the thread itself.
+  /// True on the thread itself. (Once it is over, another thread may get its identity.)
   package var isCurrent: Bool {
-    pthread_equal(pthread_self(), lock.withLock { thread }) != 0
+    lock.withLock { !hasReturned && pthread_equal(pthread_self(), thread) != 0 }
   }
 
   /// Stops the loop and waits for the thread. Called on the thread itself (from a callback) it returns at

@@ -4,7 +4,7 @@ import RWSWebSocket
 /// What a client, its sessions and its turns share: one loop on one I/O thread. It lives as long as
 /// any of them; the public objects decide when it is closed.
 ///
-/// `@unchecked Sendable`: `sessions` and `closing` are touched on the loop only, `isClosed` under the
+/// `@unchecked Sendable`: `sessions`, `hasClosedSessions` and `closing` are touched on the loop only, `isClosed` under the
 /// lock, everything else is constant.
 final class ClientCore: @unchecked Sendable {
   let options: ClientOptions
@@ -20,6 +20,7 @@ final class ClientCore: @unchecked Sendable {
   private var closingCount = 0
 
   private var sessions: [ObjectIdentifier: SessionCore] = [:]
+  private var hasClosedSessions = false
   private var closing: [ObjectIdentifier: WebSocketChannel] = [:]
 
   init(_ options: ClientOptions) throws(ResponsesError) {
@@ -97,10 +98,11 @@ final class ClientCore: @unchecked Sendable {
       return isClosed
     }
     if !wasClosed {
-      loop.post { [self] in
+      let isPosted = loop.post { [self] in
         closeSessions()
         closingHasEnded()
       }
+      if !isPosted { closingHasEnded() }
     }
     let isDone = lock.withLock {
       while closingCount > 0 {
@@ -116,14 +118,9 @@ final class ClientCore: @unchecked Sendable {
   func shutDown() {
     guard !fork.isForkedChild else { return }
     lock.withLock { isClosed = true }
-    if thread.isCurrent {
-      dropAll()
-      thread.stopAndJoin()
-    } else {
-      loop.post { [self] in dropAll() }
-      thread.stopAndJoin()
-      dropAll()
-    }
+    // The loop runs what was posted before it stops; called from a callback, after that callback.
+    loop.post { [self] in dropAll() }
+    thread.stopAndJoin()
   }
 
   func log(_ level: LogLevel, _ line: @autoclosure () -> String) {
@@ -144,7 +141,12 @@ final class ClientCore: @unchecked Sendable {
 
   // MARK: On the loop
 
-  func add(_ session: SessionCore) { sessions[ObjectIdentifier(session)] = session }
+  func add(_ session: SessionCore) {
+    // Made while the client was closed by another thread: its turns must end too.
+    guard !hasClosedSessions else { return session.close() }
+    sessions[ObjectIdentifier(session)] = session
+  }
+
   func remove(_ session: SessionCore) { sessions[ObjectIdentifier(session)] = nil }
 
   func makeChannel(delegate: any WebSocketChannelDelegate) -> WebSocketChannel {
@@ -162,13 +164,17 @@ final class ClientCore: @unchecked Sendable {
   private static let closingTimeout: Int64 = 5_000_000_000
 
   private func closeSessions() {
+    hasClosedSessions = true
     for session in sessions.values { session.close() }
     sessions = [:]
   }
 
   private func dropAll() {
     closeSessions()
-    for channel in closing.values { channel.abort() }
+    for channel in closing.values {
+      channel.abort()
+      closingHasEnded()
+    }
     closing = [:]
   }
 

@@ -97,7 +97,7 @@ public final class Session: Sendable {
       input: TurnInput(json: InputItem.array(of: input)),
       overrides: Settings(overrides: Array(options.overrides.utf8)),
       isWarmUp: options.isWarmUp, limits: limits(options), onEvent: nil)
-    prepared.launch()
+    try prepared.launch()
     return prepared.turn
   }
 
@@ -105,7 +105,7 @@ public final class Session: Sendable {
   package func prepare(
     input: TurnInput, overrides: Settings, isWarmUp: Bool, limits: TurnLimits,
     onEvent: (@Sendable (Event?) -> Void)?
-  ) throws(ResponsesError) -> (turn: Turn, launch: () -> Void) {
+  ) throws(ResponsesError) -> (turn: Turn, launch: () throws(ResponsesError) -> Void) {
     try checkIsOpen()
     let id = try state.admitTurn()
     let request = TurnRequest(
@@ -114,11 +114,11 @@ public final class Session: Sendable {
     let turn = TurnCore(
       id: id, signal: signal, onEvent: onEvent, onEnd: { [state] in state.turnEnded() })
     let start = Instant(nanoseconds: MonotonicClock.now())
-    let launch = { [core] in
+    let launch = { [core] () throws(ResponsesError) in
       let isPosted = core.client.loop.post { core.start(request, turn, requestedAt: start) }
       guard !isPosted else { return }
-      let error = ResponsesError(.closed, "The client was closed before the turn began.")
-      turn.end(TurnEnd(outcome: .failed, error: error, stats: TurnStats()))
+      turn.refuse()
+      throw ResponsesError(.closed, "The client was closed before the turn began.")
     }
     return (Turn(session: self, core: turn), launch)
   }
@@ -128,6 +128,7 @@ public final class Session: Sendable {
   @discardableResult
   public func connect(timeout: Duration? = nil) throws(ResponsesError) -> Bool {
     try checkIsOpen()
+    if timeout != .zero { try client.core.checkMayWait() }
     let outcome = try client.core.ask(timeout: timeout) { [core] answer in core.connect(answer) }
     switch outcome {
     case nil: return false

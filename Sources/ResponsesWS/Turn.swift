@@ -53,6 +53,7 @@ public final class Turn: Sendable {
   /// committed response. A turn that has ended stays as it is.
   public func cancel() {
     guard !session.client.core.isForkedChild, !core.hasEnded else { return }
+    core.dropEvents()
     let cancel = cancelOnLoop
     // Closed means ended: there is nothing left to cancel.
     _ = try? session.client.core.ask(timeout: ClientCore.loopPatience) { (done: @Sendable (Bool) -> Void) in

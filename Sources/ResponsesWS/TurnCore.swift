@@ -36,11 +36,12 @@ final class TurnCore: @unchecked Sendable {
   private var isSignalled = false
   private var isEndReported = false
   private var isAbandoned = false
+  private var isCancelled = false
   private var isCallbackRunning = false
   private var assembly = TurnAssembly()
   private var stats = TurnStats()
   private var end: TurnEnd?
-  private var onArrival: (@Sendable () -> Void)?
+  private var onArrival: [@Sendable () -> Void] = []
 
   init(
     id: TurnID, signal: SessionSignal, onEvent: (@Sendable (Event?) -> Void)?,
@@ -55,16 +56,16 @@ final class TurnCore: @unchecked Sendable {
   // MARK: The I/O thread
 
   func deliver(_ batch: EventBatch, _ stats: TurnStats) -> Fullness {
-    let (fullness, wake) = lock.withLock { () -> (Fullness, (@Sendable () -> Void)?) in
+    let (fullness, wake) = lock.withLock { () -> (Fullness, [@Sendable () -> Void]) in
       assembly.apply(batch)
       self.stats = stats
-      guard onEvent == nil, !isDiscarding else { return (.hasRoom, nil) }
+      guard onEvent == nil, !isDiscarding else { return (.hasRoom, []) }
       batches.append(batch)
       queuedBytes += batch.jsonBytes
       if queuedBytes > Self.queueBytesMax { isFull = true }
       return (isFull ? .isFull : .hasRoom, noteArrival())
     }
-    wake?()
+    for action in wake { action() }
     for index in onEvent == nil ? 0..<0 : batch.records.indices {
       callBack(Event(batch: batch, index: index))
     }
@@ -73,20 +74,23 @@ final class TurnCore: @unchecked Sendable {
 
   func end(_ end: TurnEnd) {
     onEnd()
-    let wake = lock.withLock { () -> (@Sendable () -> Void)? in
+    let wake = lock.withLock {
       self.end = end
       stats = end.stats
       return noteArrival()
     }
-    wake?()
+    for action in wake { action() }
     callBack(nil)
   }
+
+  /// The turn never began: nothing of it is told but by who started it.
+  func refuse() { onEnd() }
 
   /// `abandon` waits for a callback that runs: afterwards the caller may free what it uses.
   private func callBack(_ event: Event?) {
     guard let onEvent else { return }
     let isWanted = lock.withLock {
-      isCallbackRunning = !isAbandoned
+      isCallbackRunning = !isAbandoned && !(isCancelled && event != nil)
       return isCallbackRunning
     }
     guard isWanted else { return }
@@ -98,13 +102,13 @@ final class TurnCore: @unchecked Sendable {
   }
 
   /// Under the lock. Returns what must be called outside it.
-  private func noteArrival() -> (@Sendable () -> Void)? {
+  private func noteArrival() -> [@Sendable () -> Void] {
     if !isSignalled, onEvent == nil, !isAbandoned {
       isSignalled = true
       signal.turnBecameReady()
     }
     arrived.broadcast()
-    defer { onArrival = nil }
+    defer { onArrival = [] }
     return onArrival
   }
 
@@ -142,11 +146,7 @@ final class TurnCore: @unchecked Sendable {
   /// Waits for the end; unread events are dropped, now and from now on.
   func waitForEnd(until deadline: Int64?, hasRoomAgain: () -> Void) -> Next {
     let wasFull = lock.withLock {
-      isDiscarding = true
-      batches = []
-      nextBatch = 0
-      nextRecord = 0
-      queuedBytes = 0
+      discard()
       if end == nil { unsignal() }
       defer { isFull = false }
       return isFull
@@ -168,10 +168,28 @@ final class TurnCore: @unchecked Sendable {
   func whenReadable(_ action: @escaping @Sendable () -> Void) {
     let isReadable = lock.withLock {
       if nextBatch < batches.count || end != nil { return true }
-      onArrival = action
+      onArrival.append(action)
       return false
     }
     if isReadable { action() }
+  }
+
+  /// The caller cancels: what it has not read yet, or not been called for, it will not get.
+  func dropEvents() {
+    lock.withLock {
+      guard end == nil else { return }
+      isCancelled = true
+      discard()
+      unsignal()
+    }
+  }
+
+  private func discard() {
+    isDiscarding = true
+    batches = []
+    nextBatch = 0
+    nextRecord = 0
+    queuedBytes = 0
   }
 
   private func takeEvent() -> Event? {
@@ -207,9 +225,7 @@ final class TurnCore: @unchecked Sendable {
   func abandon(waitingForCallback: Bool) {
     lock.withLock {
       isAbandoned = true
-      isDiscarding = true
-      batches = []
-      nextBatch = 0
+      discard()
       unsignal()
       while waitingForCallback, isCallbackRunning { _ = arrived.wait(lock, until: nil) }
     }

@@ -8,19 +8,22 @@ final class Borrowed: @unchecked Sendable {
     for piece in pieces { piece.deallocate() }
   }
 
-  func string(_ bytes: some Collection<UInt8>) -> rws_string {
-    guard !bytes.isEmpty else { return .empty }
-    let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
-    var length = 0
-    for byte in bytes {
-      copy[length] = CChar(bitPattern: byte)
-      length += 1
-    }
-    pieces.append(copy)
-    return rws_string(data: copy, len: length)
+  func string(_ bytes: [UInt8]) -> rws_string {
+    bytes.withUnsafeBytes { copy($0) }
   }
 
-  func string(_ text: String) -> rws_string { string(text.utf8) }
+  func string(_ text: String) -> rws_string {
+    var text = text
+    return text.withUTF8 { copy(UnsafeRawBufferPointer($0)) }
+  }
+
+  private func copy(_ bytes: UnsafeRawBufferPointer) -> rws_string {
+    guard bytes.count > 0 else { return .empty }
+    let piece = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
+    UnsafeMutableRawBufferPointer(start: piece, count: bytes.count).copyMemory(from: bytes)
+    pieces.append(piece)
+    return rws_string(data: piece, len: bytes.count)
+  }
 }
 
 extension rws_string {

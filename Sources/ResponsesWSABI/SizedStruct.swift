@@ -41,8 +41,8 @@ func read<Struct: SizedStruct>(_ pointer: UnsafePointer<Struct>?, into zeroes: S
 func write<Struct: SizedStruct>(_ value: Struct, to pointer: UnsafeMutablePointer<Struct>?)
   throws(ResponsesError)
 {
-  let pointer = try required(pointer, "the output struct")
-  let size = try checkedSize(pointer.pointee.struct_size)
+  let pointer = try writable(pointer)
+  let size = pointer.pointee.struct_size
   var value = value
   value.struct_size = size
   let known = min(size, MemoryLayout<Struct>.size)
@@ -52,6 +52,15 @@ func write<Struct: SizedStruct>(_ value: Struct, to pointer: UnsafeMutablePointe
     target.copyMemory(from: base, byteCount: known)
   }
   if size > known { (target + known).initializeMemory(as: UInt8.self, repeating: 0, count: size - known) }
+}
+
+/// Where what is written would be gone if the struct could not take it, check first.
+func writable<Struct: SizedStruct>(_ pointer: UnsafeMutablePointer<Struct>?)
+  throws(ResponsesError) -> UnsafeMutablePointer<Struct>
+{
+  let pointer = try required(pointer, "the output struct")
+  _ = try checkedSize(pointer.pointee.struct_size)
+  return pointer
 }
 
 private func checkedSize(_ size: Int) throws(ResponsesError) -> Int {

@@ -72,8 +72,16 @@ public func rws_turn_start(
       isWarmUp: given.is_warm_up != 0, limits: turnLimits(given, session), onEvent: onEvent)
     let handle = try Handles.insert(TurnHandle(prepared.turn), into: Handles.turns)
     callback?.turn = handle
+    // Before the launch: a callback may look at what the caller passed as turn_out.
+    let before = turn_out?.pointee
     turn_out?.pointee = handle
-    prepared.launch()
+    do throws(ResponsesError) {
+      try prepared.launch()
+    } catch {
+      turn_out?.pointee = before
+      rws_turn_free(handle)
+      throw error
+    }
   }
 }
 
@@ -129,7 +137,7 @@ public func rws_turn_next(
   var status = Status.ok
   let failure = call { () throws(ResponsesError) in
     let handle = try Handles.turn(turn)
-    let event_out = try required(event_out, "event_out")
+    let event_out = try writable(event_out)
     switch try handle.turn.next(within: wait(timeout_ms)) {
     case .event(let event): try write(handle.lend(event), to: event_out)
     case .ended: status = .done

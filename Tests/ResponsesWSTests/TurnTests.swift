@@ -1,0 +1,92 @@
+import RWSProtocol
+import Testing
+
+@testable import ResponsesWS
+
+@Suite struct TurnTests {
+  private let patience = Duration.seconds(20)
+
+  private func session(_ peer: ScriptedPeer) throws -> Session {
+    try Client(baseURL: peer.url, apiKey: "").session(settings: #"{"model":"m","store":false}"#)
+  }
+
+  @Test("A turn from start to end: its events in order, then the end, again and again")
+  func read() throws {
+    let peer = try ScriptedPeer { Wire.answer($0) }
+    let turn = try session(peer).start("hi")
+    var types: [String] = []
+    while let event = try turn.next() { types.append(event.type) }
+    #expect(types == ["response.created", "response.output_text.delta", "response.completed"])
+    #expect(try turn.next() == nil)
+    #expect(turn.text == "hello" && turn.outcome == .completed)
+  }
+
+  @Test("After a cancel no event is delivered, also of those received together with the one before")
+  func cancelInCallback() throws {
+    let peer = try ScriptedPeer { request in
+      [Wire.created("r\(request)")] + (0..<50).map { Wire.delta("\($0)") }
+    }
+    let session = try session(peer)
+    let seen = Seen<String>()
+    let holder = Holder()
+    let prepared = try session.prepare(
+      input: TurnInput(json: Array(#""hi""#.utf8)), overrides: Settings(), isWarmUp: false,
+      limits: session.limits(Session.TurnOptions())
+    ) { event in
+      seen.note(event?.type ?? "end")
+      holder.turn?.cancel()
+    }
+    holder.turn = prepared.turn
+    try prepared.launch()
+    #expect(seen.wait(for: 2))
+    #expect(throws: ResponsesError.self) { try prepared.turn.wait(timeout: patience) }
+    #expect(seen.values == ["response.created", "end"])
+    holder.turn = nil
+  }
+
+  @Test("A cancelled turn gives its error at once, not the events that were not read before")
+  func cancelUnread() throws {
+    let peer = try ScriptedPeer { [Wire.created("r\($0)"), Wire.delta("x")] }
+    let turn = try session(peer).start("hi")
+    _ = try turn.next()
+    turn.cancel()
+    #expect(throws: ResponsesError.self) { try turn.next() }
+    #expect(turn.error?.status == .cancelled && turn.text == "x")
+  }
+
+  @Test("What the caller leaves unread of one turn does not hold up the next")
+  func unreadTurn() throws {
+    let big = String(repeating: "x", count: 1 << 20)
+    let peer = try ScriptedPeer { request in
+      request > 1
+        ? Wire.answer(request)
+        : [Wire.created("r1")] + Array(repeating: Wire.delta(big), count: 30)
+    }
+    let session = try session(peer)
+    let first = try session.start("hi")
+    while first.text.utf8.count < TurnCore.queueBytesMax { _ = try session.responseID }
+    first.cancel()
+    #expect(try session.start("next").wait(timeout: patience))
+  }
+
+  @Test("Two tasks that iterate one turn both come to its end")
+  func twoIterators() async throws {
+    let peer = try ScriptedPeer { Wire.answer($0) }
+    let turn = try session(peer).start("hi")
+    let counts = try await withThrowingTaskGroup(of: Int.self) { group in
+      for _ in 0..<2 {
+        group.addTask {
+          var count = 0
+          for try await _ in turn { count += 1 }
+          return count
+        }
+      }
+      return try await group.reduce(0, +)
+    }
+    #expect(counts == 3)
+  }
+
+  private final class Holder: @unchecked Sendable {
+    var turn: Turn?
+  }
+}
