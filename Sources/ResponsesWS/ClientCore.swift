@@ -57,7 +57,9 @@ final class ClientCore: @unchecked Sendable {
     } catch {
       throw ResponsesError(.invalidArgument, "A header cannot be sent: \(error)")
     }
-    let tls = url.isSecure ? try TLSContext.client(extraCAFile: options.caFile) : nil
+    // A file that cannot be read is told now, whatever the URL.
+    let mayNeedTLS = url.isSecure || options.caFile != nil
+    let tls = mayNeedTLS ? try TLSContext.client(extraCAFile: options.caFile) : nil
     var connect = ConnectOptions(url: url, tls: tls, fields: fields)
     connect.timeoutNanoseconds = options.connectTimeout?.nanoseconds ?? .max
     connect.limits.receivedMessageBytes = options.messageBytesMax

@@ -10,9 +10,17 @@ func required<Pointee>(_ pointer: UnsafeMutablePointer<Pointee>?, _ what: String
   return pointer
 }
 
-/// Bytes given as pointer and length. `size_t` arrives as `Int`: SIZE_MAX is -1.
+/// Bytes given as pointer and length.
 func bytes(_ pointer: UnsafePointer<CChar>?, _ length: Int, _ what: String)
   throws(ResponsesError) -> [UInt8]
+{
+  try checkLength(pointer, length, what)
+  return Array(UnsafeRawBufferPointer(start: pointer, count: length))
+}
+
+/// `size_t` arrives as `Int`: SIZE_MAX is -1. After it, NULL comes with no length.
+func checkLength(_ pointer: UnsafePointer<CChar>?, _ length: Int, _ what: String)
+  throws(ResponsesError)
 {
   guard length >= 0 else {
     throw ResponsesError(.invalidArgument, "The length of \(what) is out of range.")
@@ -20,11 +28,9 @@ func bytes(_ pointer: UnsafePointer<CChar>?, _ length: Int, _ what: String)
   guard length <= inputBytesMax else {
     throw ResponsesError(.messageTooLarge, "\(what) is longer than 1 GiB.")
   }
-  guard length > 0 else { return [] }
-  guard let pointer else {
+  guard pointer != nil || length == 0 else {
     throw ResponsesError(.invalidArgument, "\(what) is NULL but has a length.")
   }
-  return Array(UnsafeRawBufferPointer(start: pointer, count: length))
 }
 
 /// A C string; nil for NULL.

@@ -28,6 +28,7 @@ public func rws_json_tree(
 ) -> rws_status {
   call { () throws(ResponsesError) in
     let tree_out = try required(tree_out, "tree_out")
+    try checkLength(json.data, json.len, "The text")
     guard let data = json.data, json.len > 0 else {
       throw ResponsesError(.invalidJSON, "The text is empty.")
     }

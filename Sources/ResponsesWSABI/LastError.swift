@@ -48,9 +48,12 @@ func call(_ body: () throws(ResponsesError) -> Void) -> rws_status {
 
 @c(rws_last_error) @implementation
 public func rws_last_error(_ error_out: UnsafeMutablePointer<rws_error>?) -> rws_status {
-  guard let last = current() else { return Status.done.rawValue }
   let borrowed = Borrowed()
+  let last: LastError
   do {
+    let error_out = try writable(error_out)
+    guard let current = current() else { return Status.done.rawValue }
+    last = current
     try write(rws_error(last.error, borrowed), to: error_out)
   } catch {
     // Not reported: it would replace the error that was asked for.

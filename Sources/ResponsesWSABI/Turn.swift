@@ -222,7 +222,7 @@ public func rws_turn_error(
   var status = Status.ok
   let failure = call { () throws(ResponsesError) in
     let handle = try Handles.turn(turn)
-    let error_out = try required(error_out, "error_out")
+    let error_out = try writable(error_out)
     guard let error = handle.turn.error else {
       status = .done
       return
