@@ -152,7 +152,14 @@ package final class EventLoop: @unchecked Sendable {
       return (batch, stopRequested)
     }
     for job in batch { job() }
+    if stopped { dropTimers() }
     return !stopped
+  }
+
+  /// None will fire any more, and what they keep alive keeps the loop alive.
+  private func dropTimers() {
+    var dropped = TimerQueue()
+    swap(&dropped, &timers)
   }
 
   // MARK: Jobs

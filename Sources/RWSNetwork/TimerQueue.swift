@@ -58,11 +58,6 @@ struct TimerQueue {
     return nil
   }
 
-  mutating func removeAll() {
-    heap.removeAll()
-    actions.removeAll()
-  }
-
   private mutating func rebuild() {
     heap.removeAll { actions[$0.id] == nil }
     // A sorted array is a heap.

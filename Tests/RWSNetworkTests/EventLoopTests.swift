@@ -75,6 +75,21 @@ extension NetworkTests {
       }
     }
 
+    @Test("a stopped loop lets go of what its timers keep alive")
+    func stoppedTimers() throws {
+      final class Owner {}
+      weak var owner: Owner?
+      do {
+        let kept = Owner()
+        owner = kept
+        loop.schedule(at: .max) { withExtendedLifetime(kept) {} }
+      }
+      #expect(owner != nil)
+      loop.stop()
+      loop.run()
+      #expect(owner == nil)
+    }
+
     @Test(
       "an event for a handler that another handler of the batch removed is dropped, also if the descriptor is reused"
     )
