@@ -27,7 +27,7 @@ int main(int argc, char **argv) {
     if (strcmp(how, "callback") == 0) turn_options.on_event = exit_in_callback;
     rws_turn *turn = NULL;
     if (!CHECK_STATUS(RWS_OK,
-                      rws_turn_start(session, LITERAL("\"SLOW 20000\""), &turn_options, &turn)))
+                      rws_turn_start(session, LITERAL(LONG_STREAM), &turn_options, &turn)))
         return 1;
     if (strcmp(how, "callback") == 0) {
         for (;;) pause();

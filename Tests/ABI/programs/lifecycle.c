@@ -133,7 +133,7 @@ static void children_outlive_their_parents(void) {
     rws_session *session = new_session(client);
     rws_turn *done = start(session, "\"hello\"");
     CHECK_STATUS(RWS_DONE, rws_turn_wait(done, PATIENCE_MS));
-    rws_turn *running = start(session, "\"SLOW 60000\"");
+    rws_turn *running = start(session, LONG_STREAM);
     rws_client_free(client);
 
     rws_turn *refused = NULL;
@@ -158,7 +158,7 @@ static void children_outlive_their_parents(void) {
 static void a_freed_session_ends_its_turns(void) {
     rws_client *client = new_client();
     rws_session *session = new_session(client), *neighbour = new_session(client);
-    rws_turn *turn = start(session, "\"SLOW 60000\"");
+    rws_turn *turn = start(session, LONG_STREAM);
     rws_turn *waiting = start(session, "\"after it\"");
     rws_status end;
     rws_session_free(session);
@@ -178,7 +178,7 @@ static void a_freed_session_ends_its_turns(void) {
 static void a_closed_client_answers_closed(void) {
     rws_client *client = new_client();
     rws_session *session = new_session(client);
-    rws_turn *turn = start(session, "\"SLOW 60000\"");
+    rws_turn *turn = start(session, LONG_STREAM);
     read_until_text(turn);
     CHECK_STATUS(RWS_OK, rws_client_close(client, PATIENCE_MS));
     CHECK_STATUS(RWS_OK, rws_client_close(client, PATIENCE_MS));
@@ -201,7 +201,7 @@ static void a_cancelled_turn_leaves_the_chain_as_it_was(void) {
     rws_session *session = new_session(client);
     rws_turn *first = start(session, "\"first\"");
     CHECK_STATUS(RWS_DONE, rws_turn_wait(first, PATIENCE_MS));
-    rws_turn *cancelled = start(session, "\"SLOW 60000\"");
+    rws_turn *cancelled = start(session, LONG_STREAM);
     read_until_text(cancelled);
     CHECK_STATUS(RWS_OK, rws_turn_cancel(cancelled));
     CHECK_STATUS(RWS_OK, rws_turn_cancel(cancelled));
@@ -345,8 +345,9 @@ static void a_callback_cancels_its_turn(void) {
     struct seen seen;
     seen_init(&seen, client, session);
     seen.during = cancel_it;
-    rws_turn *turn = start_with_callback(session, "\"SLOW 60000\"", &seen, 1);
+    rws_turn *turn = start_with_callback(session, LONG_STREAM, &seen, 1);
     wait_for_end(&seen);
+    if (seen.events != 1) fprintf(stderr, "  %d events\n", seen.events);
     CHECK(seen.events == 1);
     rws_error error = RWS_ERROR_INIT;
     CHECK_STATUS(RWS_OK, rws_turn_error(turn, &error));
@@ -370,7 +371,7 @@ static void a_callback_frees_its_client(void) {
     static struct seen seen;
     seen_init(&seen, client, session);
     seen.during = free_everything;
-    rws_turn *turn = start_with_callback(session, "\"SLOW 60000\"", &seen, 1);
+    rws_turn *turn = start_with_callback(session, LONG_STREAM, &seen, 1);
     CHECK(settles_at("/proc/self/task", threads));
     CHECK(settles_at("/proc/self/fd", descriptors));
     CHECK(seen.events >= 1 && seen.ends <= 1);
@@ -384,7 +385,7 @@ static void no_callback_runs_after_free(void) {
         rws_session *session = new_session(client);
         struct seen seen;
         seen_init(&seen, client, session);
-        rws_turn *turn = start_with_callback(session, "\"SLOW 60000\"", &seen, 1);
+        rws_turn *turn = start_with_callback(session, LONG_STREAM, &seen, 1);
         /* At different moments of the turn, before the connection as well as in the stream. */
         nanosleep(&(struct timespec){0, round * 1000000}, NULL);
         rws_client_free(client);
@@ -412,7 +413,7 @@ static void nothing_stays_behind(void) {
         for (int i = 0; i < 3; i++) {
             sessions[i] = new_session(client);
             CHECK_STATUS(RWS_OK, rws_session_descriptor(sessions[i], &descriptor));
-            turns[i] = start(sessions[i], i == 2 ? "\"SLOW 60000\"" : "\"hello\"");
+            turns[i] = start(sessions[i], i == 2 ? LONG_STREAM : "\"hello\"");
         }
         CHECK_STATUS(RWS_DONE, rws_turn_wait(turns[0], PATIENCE_MS));
         if (round % 2 == 0) rws_client_free(client);

@@ -158,7 +158,7 @@ static void bad_client_options_are_refused(void) {
     options = options_for("RWS_TEST_URL");
     options.connect_timeout_ms = -2;
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_client_new(&options, &client));
-    options = options_for("RWS_TEST_URL");
+    options = options_for("RWS_TEST_TLS_URL");
     options.ca_file = "/nonexistent/certificates.pem";
     CHECK_STATUS(RWS_ERR_TLS, rws_client_new(&options, &client));
     CHECK(client == NULL);
@@ -271,7 +271,9 @@ static void smaller_structs_are_never_written_beyond(void) {
             case 3: status = rws_turn_next(turn, 0, &out.event); break;
             default: status = rws_last_error(&out.error); break;
             }
-            if (sizes[i] < sizeof(size_t) && status != RWS_ERR_INVALID_ARGUMENT) {
+            /* The turn ended well and no call failed: there may be no error to write. */
+            if (sizes[i] < sizeof(size_t) && status != RWS_DONE &&
+                status != RWS_ERR_INVALID_ARGUMENT) {
                 fprintf(stderr, "  function %d took size %zu: %s\n", which, sizes[i],
                         rws_status_name(status));
                 CHECK(!"a struct without a size is refused");
@@ -329,7 +331,7 @@ static void indices_out_of_range_are_refused(void) {
 static void strange_timeouts_are_no_hang(void) {
     rws_client *client = new_client();
     rws_session *session = new_session(client);
-    rws_turn *turn = start(session, "\"SLOW 60000\"");
+    rws_turn *turn = start(session, LONG_STREAM);
     rws_event event = RWS_EVENT_INIT;
     rws_status status = rws_turn_next(turn, INT64_MIN, &event);
     CHECK(status == RWS_ERR_INVALID_ARGUMENT || status == RWS_OK || status == RWS_TIMEOUT);

@@ -24,6 +24,14 @@
 #define SETTINGS "{\"model\":\"rules\",\"store\":false}"
 #define LITERAL(text) (text), (sizeof(text) - 1)
 
+/*
+ * An input whose answer streams for minutes, its first text within a second or two: the local server
+ * spreads one event per word over the time.
+ */
+#define WORDS_8(word) word word word word word word word word
+#define LONG_STREAM \
+    "\"SLOW 100000 " WORDS_8("a b c d e f g h ") WORDS_8("a b c d e f g h ") WORDS_8("i j k l ") "\""
+
 static int checks_failed;
 
 #define CHECK(condition)                                                              \
@@ -66,9 +74,13 @@ static inline int run_tests(const struct test *tests, size_t count) {
     for (size_t i = 0; i < count; i++) {
         int before = __atomic_load_n(&checks_failed, __ATOMIC_SEQ_CST);
         fflush(stdout);
+        struct timespec begin, end;
+        clock_gettime(CLOCK_MONOTONIC, &begin);
         tests[i].body();
+        clock_gettime(CLOCK_MONOTONIC, &end);
         int ok = __atomic_load_n(&checks_failed, __ATOMIC_SEQ_CST) == before;
-        printf("%s %s\n", ok ? "ok  " : "FAIL", tests[i].name);
+        printf("%s %s (%.2f s)\n", ok ? "ok  " : "FAIL", tests[i].name,
+               (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
         passed += ok;
         failed += !ok;
     }

@@ -134,7 +134,7 @@ static void freeing_while_others_call_is_defined(void) {
         frees_done = 0;
         client = new_client();
         session = new_session(client);
-        turn = start(session, "\"SLOW 60000\"");
+        turn = start(session, LONG_STREAM);
         on_all_threads(call_while_freed);
     }
 }
@@ -151,7 +151,7 @@ static void all_threads_free_the_same_handles(void) {
     for (int round = 0; round < 20; round++) {
         client = new_client();
         session = new_session(client);
-        turn = start(session, "\"SLOW 60000\"");
+        turn = start(session, LONG_STREAM);
         on_all_threads(free_all);
         CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_client_close(client, 0));
     }
@@ -168,7 +168,7 @@ static void *wait_for_turn(void *unused) {
 static void a_close_wakes_who_waits(void) {
     client = new_client();
     session = new_session(client);
-    turn = start(session, "\"SLOW 60000\"");
+    turn = start(session, LONG_STREAM);
     pthread_t waiter;
     CHECK(pthread_create(&waiter, NULL, wait_for_turn, NULL) == 0);
     nanosleep(&(struct timespec){0, 20000000}, NULL);
