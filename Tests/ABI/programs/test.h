@@ -25,12 +25,13 @@
 #define LITERAL(text) (text), (sizeof(text) - 1)
 
 /*
- * An input whose answer streams for minutes, its first text within a second or two: the local server
+ * An input whose answer streams for half a minute, its first text within a moment: the local server
  * spreads one event per word over the time.
  */
-#define WORDS_8(word) word word word word word word word word
-#define LONG_STREAM \
-    "\"SLOW 100000 " WORDS_8("a b c d e f g h ") WORDS_8("a b c d e f g h ") WORDS_8("i j k l ") "\""
+#define WORDS_8 "a b c d e f g h "
+#define WORDS_64 WORDS_8 WORDS_8 WORDS_8 WORDS_8 WORDS_8 WORDS_8 WORDS_8 WORDS_8
+#define WORDS_512 WORDS_64 WORDS_64 WORDS_64 WORDS_64 WORDS_64 WORDS_64 WORDS_64 WORDS_64
+#define LONG_STREAM "\"SLOW 30000 " WORDS_512 "\""
 
 static int checks_failed;
 
