@@ -374,7 +374,9 @@ static void a_callback_frees_its_client(void) {
     rws_turn *turn = start_with_callback(session, LONG_STREAM, &seen, 1);
     CHECK(settles_at("/proc/self/task", threads));
     CHECK(settles_at("/proc/self/fd", descriptors));
+    pthread_mutex_lock(&seen.mutex);
     CHECK(seen.events >= 1 && seen.ends <= 1);
+    pthread_mutex_unlock(&seen.mutex);
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_turn_cancel(turn));
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_client_close(client, 0));
 }
@@ -422,7 +424,9 @@ static void nothing_stays_behind(void) {
             rws_turn_free(turns[i]);
         }
         if (round % 2 == 1) rws_client_free(client);
-        CHECK(entries("/proc/self/fd") == descriptors);
+        int left = entries("/proc/self/fd");
+        if (left != descriptors) fprintf(stderr, "  %d descriptors, expected %d\n", left, descriptors);
+        CHECK(left == descriptors);
         CHECK(settles_at("/proc/self/task", threads));
     }
 }
