@@ -63,7 +63,9 @@ typedef int32_t rws_status;
 
 /*
  * X(name, value, message). Bands by blame: 100s the caller, 200s the network, 300s TLS,
- * 400s the WebSocket peer, 500s the API, 600s limits, 900s this library.
+ * 400s the WebSocket peer, 500s the API, 600s limits, 900s this library. An HTTP answer to the
+ * upgrade is named for its cause where its status tells: 401 and 403 UNAUTHORIZED, 429 RATE_LIMITED,
+ * 5xx but 501 OVERLOADED, others UPGRADE_REFUSED; http_status has the status.
  */
 #define RWS_STATUS_MAP(X)                                                                     \
     X(OK, 0, "success")                                                                       \
@@ -245,7 +247,8 @@ void rws_client_free(rws_client *client);
  * Starts a chain of responses.
  * @param settings  A JSON object: the fields of POST /v1/responses that every turn shares (model,
  *                  instructions, tools, store, ...), sent verbatim with each turn, unknown ones
- *                  included. Not input, previous_response_id, type, stream or background. Copied.
+ *                  included. Refused: input, previous_response_id, type, stream_id, generate, and
+ *                  background:true. Not sent: stream and background:false, which mean nothing here. Copied.
  * @param session_out  Owned by the caller; release with rws_session_free().
  * @return RWS_OK; RWS_ERR_INVALID_JSON; RWS_ERR_CLOSED; RWS_ERR_INVALID_ARGUMENT.
  * @since 0.1

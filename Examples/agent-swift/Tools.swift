@@ -1,30 +1,21 @@
 import FoundationEssentials
 
-/// The three tools over one directory (docs/explorer-tools.md). Paths come from the model: nothing
-/// outside the root, nothing hidden, no build output.
+/// The three tools over one directory, as docs/explorer-tools.md describes them. Paths come from the
+/// model: nothing outside the root, nothing hidden, no build output, no symbolic links.
 struct Tools {
   let root: String
 
-  static let declarations = #"""
-    [{"type":"function","name":"list_files","strict":true,
-      "description":"The files and directories in a directory, one path a line; directories end with a slash.",
-      "parameters":{"type":"object","properties":{"path":{"type":"string","description":"Relative to the root; . is the root."}},
-      "required":["path"],"additionalProperties":false}},
-     {"type":"function","name":"read_file","strict":true,
-      "description":"Numbered lines of a text file, at most 200.",
-      "parameters":{"type":"object","properties":{"path":{"type":"string"},"start_line":{"type":"integer"},"end_line":{"type":"integer"}},
-      "required":["path","start_line","end_line"],"additionalProperties":false}},
-     {"type":"function","name":"search","strict":true,
-      "description":"Lines that contain a text, in any case, as path:line: text.",
-      "parameters":{"type":"object","properties":{"pattern":{"type":"string"}},
-      "required":["pattern"],"additionalProperties":false}}]
-    """#
-
+  private static let leftOut: Set<Substring> = [
+    "build", "node_modules", "__pycache__", "venv", "target", "dist",
+  ]
+  private static let entriesMax = 400
   private static let linesMax = 200
-  private static let hitsMax = 40
+  private static let matchesMax = 60
+  private static let charactersMax = 400
+  private static let fileBytesMax = 2 << 20
 
   private struct Arguments: Decodable {
-    var path: String?
+    var path: String
     var pattern: String?
     var start_line: Int?
     var end_line: Int?
@@ -35,63 +26,65 @@ struct Tools {
     guard let arguments = try? JSONDecoder().decode(Arguments.self, from: Data(json)) else {
       return "error: the arguments are not those of the tool"
     }
-    let path = arguments.path ?? "."
-    switch name {
-    case "list_files": return listFiles(path)
-    case "read_file":
-      return readFile(path, arguments.start_line ?? 1, arguments.end_line ?? Self.linesMax)
-    case "search": return search(arguments.pattern ?? "")
-    default: return "error: there is no such tool"
+    switch (name, arguments.pattern, arguments.start_line, arguments.end_line) {
+    case ("list_files", _, _, _): return listFiles(arguments.path)
+    case ("read_file", _, let first?, let last?): return readFile(arguments.path, first, last)
+    case ("search", let pattern?, _, _): return search(pattern, in: arguments.path)
+    case ("read_file", _, _, _), ("search", _, _, _): return "error: an argument is missing"
+    default: return "error: there is no tool \(name)"
     }
   }
 
   private func listFiles(_ path: String) -> String {
-    guard let names = entries(path) else { return "error: \(path) is no directory that can be read" }
-    return names.isEmpty ? "(empty)" : names.joined(separator: "\n")
+    guard let names = entries(path) else { return "error: \(path) is no directory to be read" }
+    guard !names.isEmpty else { return "(empty)" }
+    let shown = names.prefix(Self.entriesMax)
+    return shown.joined(separator: "\n") + (names.count > shown.count ? "\n(more entries)" : "")
   }
 
   private func readFile(_ path: String, _ start: Int, _ end: Int) -> String {
-    guard let lines = lines(path) else { return "error: \(path) is no text file that can be read" }
+    guard let lines = lines(path) else { return "error: \(path) is no text file to be read" }
     let first = max(1, start)
-    let last = min(lines.count, end, first + Self.linesMax - 1)
+    let last = min(lines.count, max(end, 0), first + Self.linesMax - 1)
+    guard first <= last || lines.isEmpty else {
+      return "error: \(path) has \(lines.count) lines; none of them was asked for"
+    }
     let header = "\(path): lines \(first)-\(last) of \(lines.count)"
-    guard first <= last else { return header }
-    return ([header] + (first...last).map { "\($0): \(lines[$0 - 1])" }).joined(separator: "\n")
+    return ([header] + zip(first..., lines[(first - 1)..<last]).map { "\($0): \(cut($1))" })
+      .joined(separator: "\n")
   }
 
-  private func search(_ pattern: String) -> String {
-    let pattern = pattern.lowercased()
-    var hits: [String] = []
-    var directories = ["."]
-    while let directory = directories.popLast(), hits.count < Self.hitsMax {
-      for name in entries(directory) ?? [] {
-        if name.hasSuffix("/") {
-          directories.append(String(name.dropLast()))
-        } else {
-          for (number, line) in (lines(name) ?? []).enumerated()
-          where hits.count < Self.hitsMax && line.lowercased().contains(pattern) {
-            hits.append("\(name):\(number + 1): \(line)")
-          }
+  private func search(_ pattern: String, in path: String) -> String {
+    guard !pattern.isEmpty else { return "error: the pattern is empty" }
+    guard type(path) != nil else { return "error: \(path) does not exist" }
+    let wanted = pattern.lowercased()
+    var matches: [String] = []
+    for file in files(below: path) {
+      for (number, line) in zip(1..., lines(file) ?? []) where line.lowercased().contains(wanted) {
+        guard matches.count < Self.matchesMax else {
+          return matches.joined(separator: "\n")
+            + "\n(more than \(Self.matchesMax) matches; ask for less)"
         }
+        matches.append("\(file):\(number): \(cut(line))")
       }
     }
-    return hits.isEmpty ? "(no line contains it)" : hits.joined(separator: "\n")
+    return matches.isEmpty ? "(no matches)" : matches.joined(separator: "\n")
   }
 
-  private func isAllowed(_ path: String) -> Bool {
-    path == "."
-      || !path.hasPrefix("/")
-        && path.split(separator: "/").allSatisfy { !$0.hasPrefix(".") && $0 != "build" }
+  // MARK: Files
+
+  private func files(below path: String) -> [String] {
+    guard let names = entries(path) else { return [path] }
+    return names.flatMap { $0.hasSuffix("/") ? files(below: String($0.dropLast())) : [$0] }
   }
 
-  /// Sorted; directories end with a slash. Symbolic links could lead out of the root: left out.
+  /// Sorted, relative to the root; directories end with a slash. nil: no directory.
   private func entries(_ path: String) -> [String]? {
-    guard isAllowed(path),
+    guard type(path) == .typeDirectory,
       let names = try? FileManager.default.contentsOfDirectory(atPath: "\(root)/\(path)")
     else { return nil }
     return names.sorted().compactMap { name in
       let inside = path == "." ? name : "\(path)/\(name)"
-      guard isAllowed(inside) else { return nil }
       switch type(inside) {
       case .typeDirectory: return inside + "/"
       case .typeRegular: return inside
@@ -101,16 +94,25 @@ struct Tools {
   }
 
   private func lines(_ path: String) -> [Substring]? {
-    guard isAllowed(path), type(path) == .typeRegular,
-      let text = try? String(contentsOfFile: "\(root)/\(path)", encoding: .utf8),
-      !text.contains("\0")
+    guard type(path) == .typeRegular,
+      let data = FileManager.default.contents(atPath: "\(root)/\(path)"),
+      data.count <= Self.fileBytesMax, !data.contains(0)
     else { return nil }
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    let lines = String(decoding: data, as: UTF8.self)
+      .split(separator: "\n", omittingEmptySubsequences: false)
     return lines.last == "" ? lines.dropLast() : lines
   }
 
+  /// nil: does not exist, or is not the model's to see.
   private func type(_ path: String) -> FileAttributeType? {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    let isAllowed = parts.allSatisfy { !$0.isEmpty && !$0.hasPrefix(".") && !Self.leftOut.contains($0) }
+    guard path == "." || isAllowed else { return nil }
     let attributes = try? FileManager.default.attributesOfItem(atPath: "\(root)/\(path)")
     return attributes?[.type] as? FileAttributeType
+  }
+
+  private func cut(_ line: Substring) -> String {
+    line.count <= Self.charactersMax ? String(line) : line.prefix(Self.charactersMax) + " ..."
   }
 }

@@ -53,7 +53,7 @@ final class SessionCore: @unchecked Sendable {
     perform()
   }
 
-  var responseID: String { machine.responseID ?? "" }
+  var responseID: String { machine.responseID }
 
   func fullBody(_ input: TurnInput) -> [UInt8] { machine.fullBody(input: input) }
 

@@ -44,7 +44,8 @@ package final class SessionMachine {
     self.settings = settings
   }
 
-  package var responseID: String? { anchor?.responseID }
+  /// Of the last committed turn, whether the server still holds it or not.
+  package private(set) var responseID = ""
 
   package func takeActions() -> [Action] {
     guard !actions.isEmpty else { return [] }
@@ -414,6 +415,7 @@ package final class SessionMachine {
     if output.count < terminal.count { output = terminal }
     history.commit(input: turn.request.input.items, output: output)
     let id = ResponseFields(text).idText
+    responseID = id
     anchor = id.isEmpty
       ? nil
       : Anchor(
