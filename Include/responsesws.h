@@ -79,7 +79,6 @@ typedef int32_t rws_status;
     X(ERR_WOULD_DEADLOCK, -106, "a waiting call was made from a callback")                    \
     X(ERR_FORKED, -107, "the handle belongs to the parent process")                           \
     X(ERR_CANCELLED, -108, "the turn was cancelled by the caller")                            \
-    X(ERR_INTERRUPTED, -109, "a signal interrupted the wait; ask again")                      \
     X(ERR_MISSING_OUTPUT, -110, "a tool call of the last response has no output in the input")\
     X(ERR_DNS, -201, "the host name could not be resolved")                                   \
     X(ERR_CONNECT_REFUSED, -202, "the host refused the connection")                           \
@@ -402,7 +401,7 @@ rws_status rws_turn_start(rws_session *session, const char *input, size_t input_
  * @param event_out   Set struct_size before (RWS_EVENT_INIT). Borrowed until the next call of this
  *                    function on the turn, or its free.
  * @return RWS_OK; RWS_DONE (ended well, completed or incomplete); RWS_TIMEOUT; RWS_ERR_BUSY;
- *         RWS_ERR_INTERRUPTED; RWS_ERR_WOULD_DEADLOCK; or the error that ended the turn, details in
+ *         RWS_ERR_WOULD_DEADLOCK; or the error that ended the turn, details in
  *         rws_turn_error(). DONE and the error are returned again by later calls.
  * @since 0.1
  */

@@ -50,7 +50,7 @@ public struct ResponsesError: Error, Sendable, Equatable, CustomStringConvertibl
     switch status {
     case .dns, .connectRefused, .connect, .connectTimeout, .connectionLost, .firstEventTimeout,
       .eventGapTimeout, .turnTimeout, .peerClosed, .previousResponseNotFound, .overloaded,
-      .connectionLimit, .resources, .timeout, .interrupted, .busy:
+      .connectionLimit, .resources, .timeout, .busy:
       // 1008 is a policy, 1009 a size: the same message meets the same answer.
       return closeCode != 1008 && closeCode != 1009
     case .rateLimited:

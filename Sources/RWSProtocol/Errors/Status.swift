@@ -13,7 +13,6 @@ public enum Status: Int32, Sendable, CaseIterable {
   case wouldDeadlock = -106
   case forked = -107
   case cancelled = -108
-  case interrupted = -109
   case missingOutput = -110
   case dns = -201
   case connectRefused = -202
@@ -69,7 +68,6 @@ public enum Status: Int32, Sendable, CaseIterable {
       ("RWS_ERR_WOULD_DEADLOCK", "a waiting call was made from a callback")
     case .forked: ("RWS_ERR_FORKED", "the handle belongs to the parent process")
     case .cancelled: ("RWS_ERR_CANCELLED", "the turn was cancelled by the caller")
-    case .interrupted: ("RWS_ERR_INTERRUPTED", "a signal interrupted the wait; ask again")
     case .missingOutput:
       ("RWS_ERR_MISSING_OUTPUT", "a tool call of the last response has no output in the input")
     case .dns: ("RWS_ERR_DNS", "the host name could not be resolved")

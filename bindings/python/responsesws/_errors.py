@@ -12,7 +12,6 @@
     │   ├── WouldDeadlock
     │   ├── Forked
     │   ├── Cancelled            the turn was cancelled by the caller
-    │   ├── Interrupted
     │   └── MissingOutput        a tool call was left without its output
     ├── NetworkError             the network
     │   ├── DNSError
@@ -68,7 +67,6 @@ class Status(IntEnum):
     ERR_WOULD_DEADLOCK = -106
     ERR_FORKED = -107
     ERR_CANCELLED = -108
-    ERR_INTERRUPTED = -109
     ERR_MISSING_OUTPUT = -110
     ERR_DNS = -201
     ERR_CONNECT_REFUSED = -202
@@ -234,12 +232,6 @@ class Cancelled(UsageError):
     """The turn was cancelled by the caller."""
 
     default_status = Status.ERR_CANCELLED
-
-
-class Interrupted(UsageError):
-    """A signal interrupted a wait. The package asks again by itself."""
-
-    default_status = Status.ERR_INTERRUPTED
 
 
 class MissingOutput(UsageError):
@@ -442,7 +434,6 @@ CLASS_OF_STATUS: Dict[int, Type[ResponsesWSError]] = {
     Status.ERR_WOULD_DEADLOCK: WouldDeadlock,
     Status.ERR_FORKED: Forked,
     Status.ERR_CANCELLED: Cancelled,
-    Status.ERR_INTERRUPTED: Interrupted,
     Status.ERR_MISSING_OUTPUT: MissingOutput,
     Status.ERR_DNS: DNSError,
     Status.ERR_CONNECT_REFUSED: ConnectionRefused,

@@ -46,7 +46,6 @@ DONE = 1
 TIMEOUT = 2
 ERR_CLOSED = -104
 ERR_FORKED = -107
-ERR_INTERRUPTED = -109
 
 
 # ------------------------------------------------------------------------ structs

@@ -175,7 +175,7 @@ class TurnBase:
 
 def is_pending(status: int) -> bool:
     """No event yet. A signal's own handler has run by the time the wait is taken up again."""
-    return status == _ffi.TIMEOUT or status == _ffi.ERR_INTERRUPTED
+    return status == _ffi.TIMEOUT
 
 
 def timed_out() -> WaitTimeout:
