@@ -6,6 +6,8 @@ extension Turn: AsyncSequence {
     let turn: Turn
 
     public func next() async throws -> Event? {
+      // A reader that never has to wait must not outrun its cancellation.
+      if Task.isCancelled { turn.cancel() }
       while true {
         switch try turn.next(within: .zero) {
         case .event(let event): return event
@@ -25,7 +27,8 @@ extension Turn: AsyncSequence {
         core.whenReadable { continuation.resume() }
       }
     } onCancel: {
-      cancel()
+      // Never waits: the handler runs under the task's lock, which the I/O thread needs to resume the task.
+      requestCancel()
     }
   }
 }

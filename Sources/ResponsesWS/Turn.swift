@@ -62,6 +62,13 @@ public final class Turn: Sendable {
     }
   }
 
+  /// As `cancel()`, without waiting until it has taken effect.
+  func requestCancel() {
+    guard !session.client.core.isForkedChild, !core.hasEnded else { return }
+    core.dropEvents()
+    session.client.core.loop.post(cancelOnLoop)
+  }
+
   private var cancelOnLoop: @Sendable () -> Void {
     { [id = core.id, core = session.core] in core.cancel(id) }
   }
@@ -71,7 +78,7 @@ public final class Turn: Sendable {
   package func abandon() {
     guard !session.client.core.isForkedChild else { return }
     core.abandon(waitingForCallback: !session.client.core.thread.isCurrent)
-    if !core.hasEnded { session.client.core.loop.post(cancelOnLoop) }
+    requestCancel()
   }
 
   // MARK: What it has brought, read yet or not
