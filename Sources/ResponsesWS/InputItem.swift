@@ -33,11 +33,16 @@ public struct InputItem: Sendable, Equatable {
     return InputItem(json: writer.bytes)
   }
 
-  static func array(of items: [InputItem]) -> [UInt8] {
+  static func checked(_ items: [InputItem]) throws(ResponsesError) -> TurnInput {
     var writer = JSONWriter()
     writer.beginArray()
     for item in items { writer.raw(item.json) }
     writer.endArray()
-    return writer.bytes
+    let input = try TurnInput(json: writer.bytes)
+    // Text that is empty, two objects, or half of one may still make a valid array.
+    guard input.items.count == items.count else {
+      throw ResponsesError(.invalidJSON, "Each input item must be one JSON object.")
+    }
+    return input
   }
 }

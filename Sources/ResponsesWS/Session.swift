@@ -94,7 +94,7 @@ public final class Session: Sendable {
     throws(ResponsesError) -> Turn
   {
     let prepared = try prepare(
-      input: TurnInput(json: InputItem.array(of: input)),
+      input: InputItem.checked(input),
       overrides: Settings(overrides: Array(options.overrides.utf8)),
       isWarmUp: options.isWarmUp, limits: limits(options), onEvent: nil)
     try prepared.launch()
@@ -148,7 +148,7 @@ public final class Session: Sendable {
   /// The body that `POST /v1/responses` would need for the same next turn: the settings and the whole
   /// history followed by the input. Sends nothing.
   public func fullBody(_ input: [InputItem]) throws(ResponsesError) -> String {
-    String(decoding: try fullBody(TurnInput(json: InputItem.array(of: input))), as: UTF8.self)
+    String(decoding: try fullBody(InputItem.checked(input)), as: UTF8.self)
   }
 
   package func fullBody(_ input: TurnInput) throws(ResponsesError) -> [UInt8] {
