@@ -1,0 +1,17 @@
+/// Options end up in logs; what they hold of credentials must not.
+extension ClientOptions: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  public var description: String {
+    let url = baseURL ?? "(environment or default)"
+    let key = apiKey.map { $0.isEmpty ? "none" : "given" } ?? "from the environment"
+    return "ClientOptions(baseURL: \(url), API key: \(key), headers: \(headers.map(\.name)))"
+  }
+
+  public var debugDescription: String { description }
+  public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
+extension Header: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  public var description: String { "\(name): (\(value.utf8.count) bytes)" }
+  public var debugDescription: String { description }
+  public var customMirror: Mirror { Mirror(self, children: []) }
+}
