@@ -66,7 +66,7 @@ let package = Package(
     .testTarget(
       name: "ResponsesWSTests",
       dependencies: [
-        "ResponsesWS", "ResponsesServer", "RWSNetwork", "RWSWebSocket", "RWSProtocol",
+        "ResponsesWS", "ResponsesServer", "RWSNetwork", "RWSWebSocket", "RWSProtocol", "RWSJSON",
       ]),
     .testTarget(name: "ResponsesServerTests", dependencies: ["ResponsesServer"]),
   ],

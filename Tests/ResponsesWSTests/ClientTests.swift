@@ -9,7 +9,7 @@ import Testing
 
   @Test("Closed by several threads at once, with turns running: every turn ends, every close returns")
   func closeTogether() throws {
-    let peer = try ScriptedPeer { [Wire.created("r\($0)")] }
+    let peer = try ScriptedPeer { [ServerEvent.created("r\($0)")] }
     for _ in 0..<20 {
       let client = try Client(baseURL: peer.url, apiKey: "")
       let turns = try (0..<4).map { _ in try client.session(settings: settings).start("hi") }
@@ -25,11 +25,11 @@ import Testing
 
   @Test("A close that waits for a peer ends when another thread drops the client")
   func dropDuringClose() throws {
-    let peer = try ScriptedPeer(hearsCloses: false) { [Wire.created("r\($0)")] }
+    let peer = try ScriptedPeer(hearsCloses: false) { [ServerEvent.created("r\($0)")] }
     let client = try Client(baseURL: peer.url, apiKey: "")
     let turn = try client.session(settings: settings).start("hi")
     _ = try turn.next()
-    let closed = Seen<Bool>()
+    let closed = Holder<[Bool]>([])
     DispatchQueue.global().async { closed.note((try? client.close(timeout: .seconds(1_000_000))) == true) }
     // The turn ends when the close has begun.
     #expect(throws: ResponsesError.self) { try turn.next() }
@@ -39,23 +39,23 @@ import Testing
 
   @Test("A session made while another thread closes the client: its turn ends all the same")
   func sessionDuringClose() throws {
-    let peer = try ScriptedPeer { [Wire.created("r\($0)")] }
+    let peer = try ScriptedPeer { [ServerEvent.created("r\($0)")] }
     for _ in 0..<50 {
       let client = try Client(baseURL: peer.url, apiKey: "")
-      let started = Seen<Turn?>()
+      let started = Holder<[Turn?]>([])
       DispatchQueue.global().async { [settings] in
         started.note(try? client.session(settings: settings).start("hi"))
       }
       client.closeNow()
       #expect(started.wait(for: 1))
-      guard let turn = started.values.first ?? nil else { continue }
+      guard let turn = started.value.first ?? nil else { continue }
       #expect(throws: ResponsesError.self) { try turn.wait(timeout: .seconds(20)) }
     }
   }
 
   @Test("Session.connect with a timeout of zero tells whether the session is connected")
   func connectAtOnce() throws {
-    let peer = try ScriptedPeer { Wire.answer($0) }
+    let peer = try ScriptedPeer { ServerEvent.answer($0) }
     let session = try Client(baseURL: peer.url, apiKey: "").session(settings: settings)
     #expect(try session.connect(timeout: .seconds(20)))
     for _ in 0..<100 { #expect(try session.connect(timeout: .zero)) }

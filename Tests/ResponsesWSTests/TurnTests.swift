@@ -12,7 +12,7 @@ import Testing
 
   @Test("A turn from start to end: its events in order, then the end, again and again")
   func read() throws {
-    let peer = try ScriptedPeer { Wire.answer($0) }
+    let peer = try ScriptedPeer { ServerEvent.answer($0) }
     let turn = try session(peer).start("hi")
     var types: [String] = []
     while let event = try turn.next() { types.append(event.type) }
@@ -24,29 +24,29 @@ import Testing
   @Test("After a cancel no event is delivered, also of those received together with the one before")
   func cancelInCallback() throws {
     let peer = try ScriptedPeer { request in
-      [Wire.created("r\(request)")] + (0..<50).map { Wire.delta("\($0)") }
+      [ServerEvent.created("r\(request)")] + (0..<50).map { ServerEvent.textDelta("\($0)") }
     }
     let session = try session(peer)
-    let seen = Seen<String>()
-    let holder = Holder()
+    let seen = Holder<[String]>([])
+    let handle = Handle()
     let prepared = try session.prepare(
       input: TurnInput(json: Array(#""hi""#.utf8)), overrides: Settings(), isWarmUp: false,
       limits: session.limits(Session.TurnOptions())
     ) { event in
       seen.note(event?.type ?? "end")
-      holder.turn?.cancel()
+      handle.turn?.cancel()
     }
-    holder.turn = prepared.turn
+    handle.turn = prepared.turn
     try prepared.launch()
     #expect(seen.wait(for: 2))
     #expect(throws: ResponsesError.self) { try prepared.turn.wait(timeout: patience) }
-    #expect(seen.values == ["response.created", "end"])
-    holder.turn = nil
+    #expect(seen.value == ["response.created", "end"])
+    handle.turn = nil
   }
 
   @Test("A cancelled turn gives its error at once, not the events that were not read before")
   func cancelUnread() throws {
-    let peer = try ScriptedPeer { [Wire.created("r\($0)"), Wire.delta("x")] }
+    let peer = try ScriptedPeer { [ServerEvent.created("r\($0)"), ServerEvent.textDelta("x")] }
     let turn = try session(peer).start("hi")
     _ = try turn.next()
     turn.cancel()
@@ -59,8 +59,8 @@ import Testing
     let big = String(repeating: "x", count: 1 << 20)
     let peer = try ScriptedPeer { request in
       request > 1
-        ? Wire.answer(request)
-        : [Wire.created("r1")] + Array(repeating: Wire.delta(big), count: 30)
+        ? ServerEvent.answer(request)
+        : [ServerEvent.created("r1")] + Array(repeating: ServerEvent.textDelta(big), count: 30)
     }
     let session = try session(peer)
     let first = try session.start("hi")
@@ -71,7 +71,7 @@ import Testing
 
   @Test("Two tasks that iterate one turn both come to its end")
   func twoIterators() async throws {
-    let peer = try ScriptedPeer { Wire.answer($0) }
+    let peer = try ScriptedPeer { ServerEvent.answer($0) }
     let turn = try session(peer).start("hi")
     let counts = try await withThrowingTaskGroup(of: Int.self) { group in
       for _ in 0..<2 {
@@ -86,7 +86,7 @@ import Testing
     #expect(counts == 3)
   }
 
-  private final class Holder: @unchecked Sendable {
+  private final class Handle: @unchecked Sendable {
     var turn: Turn?
   }
 }
