@@ -1,5 +1,6 @@
-import ResponsesWS
 import Testing
+
+@testable import ResponsesWS
 
 extension SwiftFace {
   @Suite("Reading a turn with for try await") struct AsyncReadingTests {
@@ -67,7 +68,8 @@ extension SwiftFace {
         for try await _ in turn { isReading.change { $0 = true } }
       }
       #expect(isReading.wait { $0 })
-      task.cancel()
+      // A handler that waited for the I/O thread took all of its patience, ten seconds.
+      #expect(ContinuousClock().measure { task.cancel() } < ClientCore.loopPatience / 2)
       let error = try await failure { try await task.value }
       #expect(error.status == .cancelled)
       #expect(turn.outcome == .cancelled)

@@ -15,8 +15,8 @@ package final class Server {
   private var handlers: [ObjectIdentifier: ConnectionHandler] = [:]
   private var isStopping = false
 
-  /// Binds at once; `run` accepts.
-  package init(_ options: ServerOptions) throws(StartFailure) {
+  /// Binds at once; `run` accepts. Or whoever gives a loop drives it, and calls `stop()` on it.
+  package init(_ options: ServerOptions, on given: EventLoop? = nil) throws(StartFailure) {
     self.options = options
     log = try ServerLog.open(options.log)
     var configuration = options.behaviour
@@ -25,7 +25,7 @@ package final class Server {
     self.configuration = configuration
     var certificate: (file: String, pem: [UInt8])?
     do throws(NetworkFailure) {
-      loop = try EventLoop()
+      loop = if let given { given } else { try EventLoop() }
       var listen = ListenOptions()
       listen.host = options.host
       listen.port = options.port
@@ -58,7 +58,8 @@ package final class Server {
     loop.run()
   }
 
-  private func stop() {
+  /// Closes what is open (1001) and then stops the loop; a second time at once.
+  package func stop() {
     guard !isStopping else { return loop.stop() }
     isStopping = true
     listener?.close()
