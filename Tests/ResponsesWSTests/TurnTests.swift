@@ -33,8 +33,8 @@ import Testing
       input: TurnInput(json: Array(#""hi""#.utf8)), overrides: Settings(), isWarmUp: false,
       limits: session.limits(Session.TurnOptions())
     ) { event in
+      if event != nil { handle.turn?.cancel() }
       seen.note(event?.type ?? "end")
-      handle.turn?.cancel()
     }
     handle.turn = prepared.turn
     try prepared.launch()

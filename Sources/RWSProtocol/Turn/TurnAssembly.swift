@@ -22,9 +22,9 @@ package struct TurnAssembly: Sendable {
   }
 
   private var finished: [(outputIndex: Int64, json: [UInt8])] = []
-  /// Items whose text, refusal or summary came as deltas.
-  private var streamed: Set<[UInt8]> = []
-  private var lastStreamed: [UInt8] = []
+  private var streamed = StreamedItems()
+  /// Of `calls`, those that are not complete.
+  private var openCalls = 0
   private var summaryParts = 0
 
   package init() {}
@@ -37,23 +37,23 @@ package struct TurnAssembly: Sendable {
     switch record.fields.kind {
     case .outputTextDelta:
       Surrogates.append(batch.delta(record), to: &text)
-      noteStreamed(record, batch)
+      streamed.note(record, in: batch)
     case .refusalDelta:
       Surrogates.append(batch.delta(record), to: &refusal)
-      noteStreamed(record, batch)
+      streamed.note(record, in: batch)
     case .reasoningSummaryPartAdded:
       beginSummaryPart()
     case .reasoningSummaryTextDelta:
       if summaryParts == 0 { beginSummaryPart() }
       Surrogates.append(batch.delta(record), to: &reasoningSummary)
-      noteStreamed(record, batch)
+      streamed.note(record, in: batch)
     case .functionCallArgumentsDelta, .customToolCallInputDelta:
       if let index = callIndex(of: record, batch) {
         Surrogates.append(batch.delta(record), to: &calls[index].arguments)
       }
     case .outputItemAdded:
       if let item = record.fields.item.value(in: batch.json(record)) {
-        addCall(item, outputIndex: record.fields.outputIndex)
+        _ = addCall(item, outputIndex: record.fields.outputIndex)
       }
     case .outputItemDone:
       if let item = record.fields.item.value(in: batch.json(record)) {
@@ -92,12 +92,12 @@ package struct TurnAssembly: Sendable {
     let place = finished.lastIndex { $0.outputIndex <= outputIndex }.map { $0 + 1 } ?? 0
     finished.insert((outputIndex, Array(item.bytes)), at: place)
     switch item["type"]?.string {
-    case "message" where !isStreamed(item):
+    case "message" where !streamed.contains(item, outputIndex):
       for part in item["content"]?.elements ?? [] {
         text.append(contentsOf: part["text"]?.utf8 ?? [])
         refusal.append(contentsOf: part["refusal"]?.utf8 ?? [])
       }
-    case "reasoning" where !isStreamed(item):
+    case "reasoning" where !streamed.contains(item, outputIndex):
       for part in item["summary"]?.elements ?? [] {
         beginSummaryPart()
         reasoningSummary.append(contentsOf: part["text"]?.utf8 ?? [])
@@ -114,40 +114,29 @@ package struct TurnAssembly: Sendable {
     summaryParts += 1
   }
 
-  /// Deltas of one item come in a row nearly always: the set is touched once per item, not per delta.
-  private mutating func noteStreamed(_ record: EventBatch.Record, _ batch: EventBatch) {
-    let id = batch.bytes(record.fields.itemID, of: record)
-    guard !id.elementsEqual(lastStreamed) || streamed.isEmpty else { return }
-    lastStreamed = Array(id)
-    streamed.insert(lastStreamed)
-  }
-
-  private func isStreamed(_ item: JSONValue) -> Bool {
-    streamed.contains(item["id"]?.utf8 ?? [])
-  }
-
   // MARK: Calls
 
-  private mutating func addCall(_ item: JSONValue, outputIndex: Int64) {
-    guard let kind = Self.callKind(item) else { return }
+  /// Where it is now; nil if the item is no call for the caller.
+  private mutating func addCall(_ item: JSONValue, outputIndex: Int64) -> Int? {
+    guard let kind = Self.callKind(item) else { return nil }
     var call = ToolCall(kind: kind)
     call.outputIndex = outputIndex
     call.fill(from: item)
     let place = calls.lastIndex { $0.outputIndex <= outputIndex }.map { $0 + 1 } ?? 0
     calls.insert(call, at: place)
+    openCalls += 1
+    return place
   }
 
   private mutating func completeCall(_ item: JSONValue, outputIndex: Int64) {
     let callID = item["call_id"]?.string ?? ""
-    if !calls.contains(where: { !$0.isComplete && $0.callID == callID }) {
-      addCall(item, outputIndex: outputIndex)
-    }
-    guard let index = calls.firstIndex(where: { !$0.isComplete && $0.callID == callID }) else {
-      return
-    }
+    // Without the count a response of many calls would look through all of them at each.
+    let known = openCalls == 0 ? nil : calls.lastIndex { !$0.isComplete && $0.callID == callID }
+    guard let index = known ?? addCall(item, outputIndex: outputIndex) else { return }
     calls[index].fill(from: item)
     calls[index].item = Array(item.bytes)
     calls[index].isComplete = true
+    openCalls -= 1
   }
 
   private func callIndex(of record: EventBatch.Record, _ batch: EventBatch) -> Int? {
@@ -162,6 +151,33 @@ package struct TurnAssembly: Sendable {
     case "custom_tool_call": .custom
     default: nil
     }
+  }
+}
+
+/// The items whose text, refusal or summary came as deltas, by id and by place: gateways leave out, or
+/// change, either of them.
+private struct StreamedItems: Sendable {
+  private var ids: Set<[UInt8]> = []
+  private var indices: Set<Int64> = []
+  /// Some deltas named no item: any may have been meant.
+  private var hasUnnamed = false
+  private var lastIndex: Int64 = -1
+
+  /// Deltas of one item come in a row nearly always: the sets are touched once per item, not per delta.
+  mutating func note(_ record: EventBatch.Record, in batch: EventBatch) {
+    let index = record.fields.outputIndex
+    guard index < 0 || index != lastIndex else { return }
+    lastIndex = index
+    if index >= 0 { indices.insert(index) }
+    if record.fields.itemID.isPresent {
+      ids.insert(record.fields.itemID.decoded(in: batch.json(record)))
+    } else if index < 0 {
+      hasUnnamed = true
+    }
+  }
+
+  func contains(_ item: JSONValue, _ outputIndex: Int64) -> Bool {
+    hasUnnamed || indices.contains(outputIndex) || ids.contains(item["id"]?.utf8 ?? [])
   }
 }
 
