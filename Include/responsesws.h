@@ -234,8 +234,9 @@ rws_status rws_client_close(rws_client *client, int64_t timeout_ms);
 
 /**
  * Closes without waiting for the peers and releases the client. When it returns, no callback of
- * this client runs any more and its thread and descriptors are gone; called from a callback, it
- * returns at once and that follows the callback.
+ * this client runs any more and its thread and connections are gone; called from a callback, it
+ * returns at once and that follows the callback. Two descriptors of its own, no longer used, go
+ * with the last of its sessions and turns.
  * @since 0.1
  */
 void rws_client_free(rws_client *client);
@@ -415,9 +416,11 @@ rws_status rws_turn_next(rws_turn *turn, int64_t timeout_ms, rws_event *event_ou
 rws_status rws_turn_wait(rws_turn *turn, int64_t timeout_ms);
 
 /**
- * Stops a turn: it ends at once with RWS_ERR_CANCELLED and none of its later events is delivered.
- * The API has no cancel event: the server may work on, and bill, to the end. The session goes on
- * from its last committed response. A turn that has ended stays as it is. @since 0.1
+ * Stops a turn: it ends at once with RWS_ERR_CANCELLED. Events that were not delivered yet never
+ * are; the result holds what they said. A callback still gets its last call, event NULL. The API
+ * has no cancel event: the server may work on, and bill, to the end. The session goes on from its
+ * last committed response. A turn that has ended stays as it is.
+ * @since 0.1
  */
 rws_status rws_turn_cancel(rws_turn *turn);
 
@@ -519,7 +522,12 @@ rws_status rws_turn_stats(rws_turn *turn, rws_stats *stats_out);
  */
 rws_status rws_turn_error(rws_turn *turn, rws_error *error_out);
 
-/** Releases the turn; one that still runs is cancelled. @since 0.1 */
+/**
+ * Releases the turn; one that still runs is cancelled. When it returns, the turn's callback does not
+ * run any more and will not be called again, not for the end either; so hold no lock that the
+ * callback takes. Called from that callback, it returns at once.
+ * @since 0.1
+ */
 void rws_turn_free(rws_turn *turn);
 
 #ifdef __cplusplus

@@ -148,6 +148,7 @@ extension SessionCore: WebSocketChannelDelegate {
   func channel(_ channel: WebSocketChannel, receivedText text: UnsafeRawBufferPointer) {
     guard channel === self.channel, let connection else { return }
     machine.receive(connection, text: text, now: Instant(nanoseconds: client.loop.now))
+    if machine.hasActions { perform() }
   }
 
   func channel(_ channel: WebSocketChannel, receivedBinary bytes: UnsafeRawBufferPointer) {

@@ -48,9 +48,9 @@ public final class Turn: Sendable {
     }
   }
 
-  /// Ends the turn at once with `cancelled`; none of its later events is delivered. The API has no
-  /// cancel event: the server may work on, and bill, to the end. The session goes on from its last
-  /// committed response. A turn that has ended stays as it is.
+  /// Ends the turn at once with `cancelled`. Events that were not read yet are dropped; the result holds
+  /// what they said. The API has no cancel event: the server may work on, and bill, to the end. The
+  /// session goes on from its last committed response. A turn that has ended stays as it is.
   public func cancel() {
     guard !session.client.core.isForkedChild, !core.hasEnded else { return }
     core.dropEvents()
@@ -125,15 +125,17 @@ public final class Turn: Sendable {
   ) throws(ResponsesError) -> Next {
     let client = session.client.core
     if client.isForkedChild { throw ResponsesError(.forked, "The turn belongs to the parent process.") }
-    let mayWait = timeout != .zero && !client.thread.isCurrent
-    let deadline = mayWait ? timeout.map { MonotonicClock.deadline(after: $0.nanoseconds) } : 0
-    switch body(deadline) {
+    // Most calls find an event: neither the clock nor the thread matters then.
+    var next = body(0)
+    if case .nothingYet = next, timeout != .zero {
+      try client.checkMayWait()
+      next = body(timeout.map { MonotonicClock.deadline(after: $0.nanoseconds) })
+    }
+    switch next {
     case .event(let event): return .event(event)
     case .ended(nil): return .ended
     case .ended(let error?): throw error
-    case .nothingYet:
-      if timeout != .zero { try client.checkMayWait() }
-      return .nothingYet
+    case .nothingYet: return .nothingYet
     case .isBusy:
       throw ResponsesError(
         .busy, "Another thread is reading this turn, or its events go to a callback.")

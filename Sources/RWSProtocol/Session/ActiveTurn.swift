@@ -26,6 +26,8 @@ struct ActiveTurn {
   var finishedItems: [(outputIndex: Int64, item: JSONValue)] = []
   /// Events received and not yet delivered.
   var batch: EventBatch?
+  /// What the last delivered batch held: the next one is likely to hold as much.
+  var lastBatch = (bytes: 0, records: 0)
   var stats = TurnStats()
   /// Reasons for which it was already sent again: each counts once.
   var resendReasons: Set<String> = []

@@ -47,6 +47,8 @@ package final class SessionMachine {
   /// Of the last committed turn, whether the server still holds it or not.
   package private(set) var responseID = ""
 
+  package var hasActions: Bool { !actions.isEmpty }
+
   package func takeActions() -> [Action] {
     guard !actions.isEmpty else { return [] }
     defer { actions = [] }
@@ -293,6 +295,7 @@ package final class SessionMachine {
     case .error:
       fail(fields, .api, text, now)
     }
+    if active?.batch?.isFull == true { flush() }
   }
 
   /// Nothing was generated for a request that was refused before it started: the same turn goes out
@@ -485,6 +488,7 @@ package final class SessionMachine {
   private func flush() {
     guard let turn = active, let batch = turn.batch else { return }
     active?.batch = nil
+    active?.lastBatch = (min(batch.jsonBytes, EventBatch.bytesMax) * 9 / 8, batch.records.count)
     actions.append(.deliver(turn.request.id, batch, turn.stats))
   }
 
@@ -520,9 +524,14 @@ extension ActiveTurn {
     }
     stats.eventCount += 1
     stats.receivedBytes += text.count
-    let batch = self.batch ?? EventBatch(capacity: text.count + 1024)
-    batch.append(text, fields)
-    self.batch = batch
+    if let batch {
+      batch.append(text, fields)
+      return
+    }
+    let fresh = EventBatch(
+      capacity: max(text.count + 1024, lastBatch.bytes), recordCapacity: lastBatch.records)
+    fresh.append(text, fields)
+    batch = fresh
   }
 
   fileprivate mutating func flushed(_ now: Instant) {

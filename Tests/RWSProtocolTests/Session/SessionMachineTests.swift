@@ -496,4 +496,21 @@ import Testing
     driver.answer("r2")
     #expect(driver.ends[turn]?.stats.fullRequestBytes == body.count)
   }
+
+  @Test("A long read burst reaches the caller in pieces, in order, before it is over")
+  func longBurst() throws {
+    let driver = try MachineDriver()
+    let turn = try driver.start(user)
+    driver.open()
+    for _ in 0..<EventBatch.recordsMax {
+      Array(Wire.delta("x").utf8).withUnsafeBytes {
+        driver.machine.receive(driver.connects[0], text: $0, now: driver.now)
+      }
+    }
+    #expect(driver.machine.hasActions)
+    driver.receive(Wire.delta("y"), Wire.completed("r"))
+    #expect(driver.events[turn]?.count == EventBatch.recordsMax + 2)
+    #expect(driver.ends[turn]?.stats.eventCount == EventBatch.recordsMax + 2)
+    #expect(driver.log.last == "1 end completed")
+  }
 }
