@@ -1,3 +1,5 @@
+import Glibc
+import RWSNetwork
 import RWSProtocol
 import Testing
 
@@ -49,6 +51,8 @@ import Testing
     let peer = try ScriptedPeer { [ServerEvent.created("r\($0)"), ServerEvent.textDelta("x")] }
     let turn = try session(peer).start("hi")
     _ = try turn.next()
+    let deadline = MonotonicClock.deadline(after: patience.nanoseconds)
+    while turn.text != "x", MonotonicClock.now() < deadline { sched_yield() }
     turn.cancel()
     #expect(throws: ResponsesError.self) { try turn.next() }
     #expect(turn.error?.status == .cancelled && turn.text == "x")

@@ -28,8 +28,7 @@ package final class SessionMachine {
   }
 
   package let settings: Settings
-  private var history = History()
-  private var anchor: Anchor?
+  private var chain = Chain()
   private var link = Link.none
   private var queue: [ActiveTurn] = []
   private var active: ActiveTurn?
@@ -45,7 +44,7 @@ package final class SessionMachine {
   }
 
   /// Of the last committed turn, whether the server still holds it or not.
-  package private(set) var responseID = ""
+  package var responseID: String { chain.responseID }
 
   package var hasActions: Bool { !actions.isEmpty }
 
@@ -57,13 +56,7 @@ package final class SessionMachine {
 
   /// The body that HTTP would need for this next turn.
   package func fullBody(input: TurnInput) -> [UInt8] {
-    RequestBody.http(
-      settings: settings.includingEncryptedReasoning(), items: [contextItems(settings), input.items])
-  }
-
-  /// What a full request says of the chain so far; in a conversation the server has it.
-  private func contextItems(_ settings: Settings) -> ItemList {
-    settings.hasConversation ? ItemList() : history.items
+    chain.fullBody(settings: settings, input: input)
   }
 
   // MARK: Commands
@@ -143,7 +136,7 @@ package final class SessionMachine {
       endActive(.failed, error.with(.notSent), now)
     case .open(connection):
       link = .none
-      dropAnchorUnlessStored()
+      chain.dropAnchorUnlessStored()
       lost(error, now)
     case .draining(connection):
       link = .none
@@ -194,7 +187,7 @@ package final class SessionMachine {
     if let turn = active, let (due, status) = turn.deadline(isPaused: isPaused), due <= now {
       expired.append((turn.request.id, status))
     }
-    for (id, status) in expired { cancel(id, Self.expiry(status), now) }
+    for (id, status) in expired { cancel(id, .expiry(status), now) }
   }
 
   package var nextDeadline: Instant? {
@@ -217,10 +210,9 @@ package final class SessionMachine {
         active = queue.removeFirst()
       }
       guard let turn = active, case .connecting = turn.phase else { return }
-      let missing = turn.request.settings.hasConversation
-        ? [] : history.unanswered(by: turn.request.input)
+      let missing = chain.unanswered(by: turn.request)
       guard missing.isEmpty else {
-        endActive(.failed, Self.missingOutput(missing), now)
+        endActive(.failed, .missingOutput(missing), now)
         continue
       }
       switch link {
@@ -243,31 +235,13 @@ package final class SessionMachine {
 
   private func send(on connection: ConnectionID) {
     guard var turn = active else { return }
-    let request = turn.request
-    let body: [UInt8]
-    if request.settings.hasConversation {
-      turn.stats.isDelta = true
-      body = RequestBody.create(
-        settings: request.settings, context: .none, items: [request.input.items],
-        isWarmUp: request.isWarmUp)
-    } else if let anchor, anchor.isHeld(on: connection) {
-      turn.stats.isDelta = true
-      body = RequestBody.create(
-        settings: request.settings, context: .previousResponse(anchor.responseID),
-        items: [request.input.items], isWarmUp: request.isWarmUp)
-    } else {
-      turn.stats.isDelta = false
-      body = RequestBody.create(
-        settings: request.settings, context: .none,
-        items: [history.items, request.input.items], isWarmUp: request.isWarmUp)
-    }
+    let planned = chain.plan(turn.request, on: connection)
     turn.phase = .sending
-    turn.stats.requestBytes = body.count
-    turn.stats.fullRequestBytes = RequestBody.httpCount(
-      settings: request.settings,
-      joinedItemBytes: contextItems(request.settings).joinedCount(with: request.input.items))
+    turn.stats.isDelta = planned.isDelta
+    turn.stats.requestBytes = planned.body.count
+    turn.stats.fullRequestBytes = planned.fullBytes
     active = turn
-    actions.append(.send(connection, body, request.id))
+    actions.append(.send(connection, planned.body, turn.request.id))
   }
 
   // MARK: Receiving
@@ -310,11 +284,11 @@ package final class SessionMachine {
     switch error.status {
     case .previousResponseNotFound where turn.stats.isDelta:
       guard !turn.resendReasons.contains(error.code) else { return false }
-      anchor = nil
+      chain.dropAnchor()
     case .connectionLimit:
       guard !turn.resendReasons.contains(error.code) else { return false }
       dropLink()
-      dropAnchorUnlessStored()
+      chain.dropAnchorUnlessStored()
     default:
       return false
     }
@@ -346,7 +320,7 @@ package final class SessionMachine {
     _ fields: ScannedEvent, _ fallback: Status, _ text: UnsafeRawBufferPointer, _ now: Instant
   ) {
     // A failed continuation evicts the response that it referred to (protocol.md, The server's cache).
-    dropAnchorUnlessStored()
+    chain.dropAnchorUnlessStored()
     var error = ResponsesError(
       APIErrorFields(fields, in: text), fallback: fallback, body: text)
     if error.status == .connectionLimit { dropLink() }
@@ -365,7 +339,7 @@ package final class SessionMachine {
         + "check that the base URL points to a Responses API.")
     error.body = Array(text.prefix(ResponsesError.bodyBytesMax))
     dropLink()
-    dropAnchorUnlessStored()
+    chain.dropAnchorUnlessStored()
     if let turn = active { endActive(.failed, error.with(turn.execution), now) }
     pump(now)
   }
@@ -385,7 +359,7 @@ package final class SessionMachine {
     let error = ResponsesError(APIErrorFields(fields, in: text), fallback: .api, body: text)
     guard error.status == .connectionLimit else { return }
     dropLink()
-    dropAnchorUnlessStored()
+    chain.dropAnchorUnlessStored()
   }
 
   /// The open connection ended under the running turn, if there is one.
@@ -403,43 +377,9 @@ package final class SessionMachine {
     }
   }
 
-  // MARK: The chain
-
-  /// Id and boundary move together (protocol.md, Full replay 1).
-  private func commit(_ text: UnsafeRawBufferPointer, isComplete: Bool) {
+  private func commit(_ response: UnsafeRawBufferPointer, isComplete: Bool) {
     guard let turn = active, case .open(let connection) = link else { return }
-    var output = turn.finishedItems.sorted { $0.outputIndex < $1.outputIndex }.map(\.item)
-    let terminal = (try? JSONValue(parsing: text))?["output"]?.elements ?? []
-    guard isComplete || !Self.holdsUnfinishedCall(output + terminal) else {
-      anchor = nil
-      return
-    }
-    // Gateways leave out done events, some or all.
-    if output.count < terminal.count { output = terminal }
-    history.commit(input: turn.request.input.items, output: output)
-    let id = ResponseFields(text).idText
-    responseID = id
-    anchor = id.isEmpty
-      ? nil
-      : Anchor(
-        responseID: id, isStored: turn.request.settings.isStored && isContextStored(turn),
-        connection: connection)
-  }
-
-  /// A stored response can be loaded anywhere only if what it continues was stored as well.
-  private func isContextStored(_ turn: ActiveTurn) -> Bool {
-    !turn.stats.isDelta || turn.request.settings.hasConversation || anchor?.isStored == true
-  }
-
-  private static func holdsUnfinishedCall(_ output: [JSONValue]) -> Bool {
-    output.contains { item in
-      guard item["type"]?.string?.hasSuffix("_call") == true else { return false }
-      return ["in_progress", "incomplete"].contains(item["status"]?.string ?? "")
-    }
-  }
-
-  private func dropAnchorUnlessStored() {
-    if anchor?.isStored != true { anchor = nil }
+    chain.commit(turn, response: response, isComplete: isComplete, on: connection)
   }
 
   private func dropLink() {
@@ -461,7 +401,7 @@ package final class SessionMachine {
     switch (turn.phase, link) {
     case (.sending, .open), (.waiting, .open), (.streaming, .open):
       if case .open(let connection) = link { link = .draining(connection) }
-      dropAnchorUnlessStored()
+      chain.dropAnchorUnlessStored()
     case (.connecting, _), (.sending, _), (.waiting, _), (.streaming, _):
       break
     }
@@ -490,69 +430,5 @@ package final class SessionMachine {
     active?.batch = nil
     active?.lastBatch = (min(batch.jsonBytes, EventBatch.bytesMax) * 9 / 8, batch.records.count)
     actions.append(.deliver(turn.request.id, batch, turn.stats))
-  }
-
-  private static func missingOutput(_ calls: [String]) -> ResponsesError {
-    ResponsesError(
-      .missingOutput,
-      "The last response made tool calls that this input does not answer: "
-        + calls.joined(separator: ", ") + ". One turn must carry the outputs of all of them.")
-  }
-
-  private static func expiry(_ status: Status) -> ResponsesError {
-    let what =
-      switch status {
-      case .firstEventTimeout: "No event came within the first-event timeout"
-      case .eventGapTimeout: "No further event came within the event-gap timeout"
-      default: "The turn did not end within its timeout"
-      }
-    return ResponsesError(
-      status, what + "; it was cancelled here, but the server may still work on it.")
-  }
-}
-
-extension ActiveTurn {
-  fileprivate mutating func append(
-    _ text: UnsafeRawBufferPointer, _ fields: ScannedEvent, _ now: Instant
-  ) {
-    // Keep-alives and the like may come before the request is out; they do not answer it.
-    if case .sending = phase, fields.kind == .other {} else { phase = .streaming(last: now) }
-    if stats.firstEvent == nil { stats.firstEvent = elapsed(now) }
-    if !hasOutput, fields.kind.isOutput {
-      hasOutput = true
-      stats.firstOutput = elapsed(now)
-    }
-    stats.eventCount += 1
-    stats.receivedBytes += text.count
-    if let batch {
-      batch.append(text, fields)
-      return
-    }
-    let fresh = EventBatch(
-      capacity: max(text.count + 1024, lastBatch.bytes), recordCapacity: lastBatch.records)
-    fresh.append(text, fields)
-    batch = fresh
-  }
-
-  fileprivate mutating func flushed(_ now: Instant) {
-    phase = .waiting(since: now)
-    stats.sent = elapsed(now)
-  }
-
-  fileprivate mutating func appendNotice(type: String, reason: String) {
-    var writer = JSONWriter()
-    writer.beginObject()
-    writer.key("type")
-    writer.string(type)
-    writer.key("reason")
-    writer.string(reason)
-    writer.endObject()
-    let batch = self.batch ?? EventBatch(capacity: 1024)
-    writer.bytes.withUnsafeBytes { text in
-      guard var fields = try? EventScanner.scan(text) else { return }
-      fields.kind = .notice
-      batch.append(text, fields)
-    }
-    self.batch = batch
   }
 }
