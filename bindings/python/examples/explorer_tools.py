@@ -8,9 +8,8 @@ better.
 import re
 from pathlib import Path
 
-LISTED_MAX = 500
-LINES_DEFAULT = 200
-LINES_MAX = 400
+LISTED_MAX = 400
+LINES_MAX = 200
 MATCHES_MAX = 60
 MATCHES_PER_FILE_MAX = 8
 SEARCHED_BYTES_MAX = 1024 * 1024
@@ -19,54 +18,46 @@ NUL_LOOKED_FOR_IN = 8 * 1024
 # Minified code has lines of a megabyte, which would fill the model's window.
 LINE_CHARACTERS_MAX = 2000
 
-LEFT_OUT = {"build", "node_modules", "__pycache__"}
+LEFT_OUT = {"build", "node_modules", "__pycache__", "venv", "target", "dist"}
 
 
-def _function(name, description, strict, required, **properties):
-    kinds = {"path": "string", "pattern": "string", "start_line": "integer", "end_line": "integer"}
+def _function(name, description, **properties):
     return {
         "type": "function",
         "name": name,
         "description": description,
-        "strict": strict,
+        "strict": True,
         "parameters": {
             "type": "object",
-            "properties": {
-                key: {"type": kinds[key], "description": text} for key, text in properties.items()
-            },
-            "required": required,
+            "properties": properties,
+            "required": list(properties),
             "additionalProperties": False,
         },
     }
 
 
+def _kind(name, description=None):
+    return {"type": name, **({"description": description} if description else {})}
+
+
 DEFINITIONS = [
     _function(
         "list_files",
-        "List the files and directories in one directory. Directories end with '/'. "
-        "Paths are relative to the project's root.",
-        True,
-        ["path"],
-        path="Directory, relative to the root. '.' is the root.",
+        "List a directory: one path a line, relative to the root; directories end with '/'.",
+        path=_kind("string", "A directory, relative to the root; '.' is the root."),
     ),
     _function(
         "read_file",
-        "Read lines of a text file. Answers with '<path>: lines <a>-<b> of <n>' and then numbered "
-        "lines.",
-        False,
-        ["path"],
-        path="File, relative to the root.",
-        start_line="First line, from 1. Default 1.",
-        end_line="Last line, inclusive. Default start_line + 199.",
+        "Read lines of a text file, numbered from 1, both ends included.",
+        path=_kind("string"),
+        start_line=_kind("integer"),
+        end_line=_kind("integer", "At most 200 lines are returned."),
     ),
     _function(
         "search",
-        "Find lines that contain a text (not a regular expression, case-insensitive). "
-        "Answers with '<path>:<line>: <text>' lines.",
-        False,
-        ["pattern"],
-        pattern="The text to look for.",
-        path="File or directory to search in, relative to the root. Default: everything.",
+        "Find lines that contain a text, whatever its case: 'path:line: text' for each.",
+        pattern=_kind("string", "Plain text, no regular expression."),
+        path=_kind("string", "A file or directory to search; '.' is all."),
     ),
 ]
 
@@ -111,10 +102,10 @@ class ExplorerTools:
         more = len(names) - LISTED_MAX
         return (names[:LISTED_MAX] + ([f"({more} more)"] if more > 0 else [])) or ["(empty)"]
 
-    def read_file(self, path, start_line=1, end_line=None):
+    def read_file(self, path, start_line, end_line):
         file = self._inside(path)
         first = max(1, _whole("start_line", start_line))
-        last = first + LINES_DEFAULT - 1 if end_line is None else _whole("end_line", end_line)
+        last = _whole("end_line", end_line)
         if not file.is_file():
             raise ToolError(f"not a file: {path}")
         data = file.read_bytes()
@@ -123,11 +114,11 @@ class ExplorerTools:
         lines = _lines(data)
         last = min(last, first + LINES_MAX - 1, len(lines))
         if last < first:
-            return [f"{self._name(file)}: lines 0-0 of {len(lines)}"]
+            raise ToolError(f"{self._name(file)} has {len(lines)} lines; none of them was asked for")
         shown = [f"{n}: {_text(lines[n - 1])}" for n in range(first, last + 1)]
         return [f"{self._name(file)}: lines {first}-{last} of {len(lines)}"] + shown
 
-    def search(self, pattern, path="."):
+    def search(self, pattern, path):
         if not isinstance(pattern, str) or not pattern:
             raise ToolError("the pattern must be a text that is not empty")
         # On bytes, IGNORECASE is about ASCII letters alone.
@@ -142,7 +133,7 @@ class ExplorerTools:
             room = min(MATCHES_PER_FILE_MAX, MATCHES_MAX - len(found))
             found += matches[:room]
             more += len(matches[room:])
-        return (found + ([f"({more} more matches)"] if more else [])) or ["no matches"]
+        return (found + ([f"({more} more matches)"] if more else [])) or ["(no matches)"]
 
     # -- the one directory
 

@@ -16,7 +16,6 @@ sys.path.append(str(EXAMPLES))
 
 from explorer_tools import (  # noqa: E402
     DEFINITIONS,
-    LINES_DEFAULT,
     LINES_MAX,
     MATCHES_PER_FILE_MAX,
     ExplorerTools,
@@ -140,20 +139,19 @@ def test_outputs_are_bounded(tree):
     read = run("read_file", {"path": "src/long.txt", "start_line": 2, "end_line": 10**9})
     assert read.splitlines()[0] == f"src/long.txt: lines 2-{LINES_MAX + 1} of 500"
     assert len(read.splitlines()) == LINES_MAX + 1
-    read = run("read_file", {"path": "src/long.txt"})
-    assert read.startswith(f"src/long.txt: lines 1-{LINES_DEFAULT} of 500\n1: line 1\n")
-    assert run("read_file", {"path": "README.md", "start_line": 4}) == "README.md: lines 0-0 of 3\n"
+    beyond = run("read_file", {"path": "README.md", "start_line": 4, "end_line": 9})
+    assert beyond.startswith("error: README.md has 3 lines")
     found = run("search", {"pattern": "LINE", "path": "src"}).splitlines()
     assert found[0] == "src/long.txt:1: line 1"
     assert found[-1] == f"({500 - MATCHES_PER_FILE_MAX} more matches)"
     assert len(found) == MATCHES_PER_FILE_MAX + 1
-    assert run("search", {"pattern": "absent"}) == "no matches\n"
+    assert run("search", {"pattern": "absent", "path": "."}) == "(no matches)\n"
     assert run("list_files", {"path": "src/"}) == "src/leaf.py\nsrc/long.txt\n"
 
 
 def test_lines_end_where_the_contract_says(tree):
     (tree / "odd.txt").write_bytes(b"one\r\ntwo\x0bstill two\n\xff\nlast")
-    read = ExplorerTools(tree).run("read_file", {"path": "odd.txt"})
+    read = ExplorerTools(tree).run("read_file", {"path": "odd.txt", "start_line": 1, "end_line": 9})
     assert read == "odd.txt: lines 1-4 of 4\n1: one\n2: two\x0bstill two\n3: \ufffd\n4: last\n"
 
 
