@@ -51,21 +51,6 @@ extension SwiftFace {
       #expect(turn.outcome == .completed)
     }
 
-    @Test("no time limit but the turn's own runs while the reader keeps the stream waiting")
-    func gap() async throws {
-      let peer = try fastPeer()
-      defer { peer.stop() }
-      let session = try Client.session(peer.url, settings: #"{"user":"slow"}"#) {
-        $0.eventGapTimeout = .milliseconds(500)
-      }
-      let turn = try session.start("hello")
-      _ = try await unreadBytes(turn)
-      try await Task.sleep(for: .milliseconds(600))
-      var read = 0
-      while let event = try turn.next() { read += event.withDelta { $0.count } }
-      #expect(read == Self.streamBytes)
-    }
-
     @Test("wait() needs no reading: it takes the stream to its end")
     func wait() async throws {
       let peer = try fastPeer()

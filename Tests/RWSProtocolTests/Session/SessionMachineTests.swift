@@ -245,6 +245,22 @@ import Testing
     #expect(driver.ends[gap]?.error?.execution == .outputSeen)
   }
 
+  @Test("No limit but the total runs while the caller's full queue stops the reading")
+  func pausedLimits() throws {
+    let driver = try MachineDriver()
+    let turn = try driver.start(user, limits: TurnLimits(firstEvent: 5, eventGap: 7, total: 1000))
+    driver.open()
+    driver.receive(Wire.created("r"))
+    driver.machine.setPaused(true, turn, now: driver.now)
+    driver.advance(nanoseconds: 500)
+    #expect(driver.ends[turn] == nil && driver.machine.nextDeadline == Instant(nanoseconds: 1000))
+    driver.machine.setPaused(false, turn, now: driver.now)
+    driver.advance(nanoseconds: 6)
+    #expect(driver.ends[turn] == nil)
+    driver.advance(nanoseconds: 1)
+    #expect(driver.ends[turn]?.error?.status == .eventGapTimeout)
+  }
+
   @Test("A call without its output is refused before anything is sent")
   func missingOutput() throws {
     let driver = try MachineDriver()
