@@ -27,8 +27,8 @@
  *              *borrowed* from a handle must not be read after its free.
  *   Threads    Every function may be called from any thread. A function with timeout_ms
  *              waits at most that long; no other function waits for the network.
- *   Callbacks  run on the client's I/O thread and must not block: a waiting function called
- *              from a callback returns RWS_ERR_WOULD_DEADLOCK. All others are allowed.
+ *   Callbacks  run on the client's I/O thread and must not block: a function called from one
+ *              that would have to wait returns RWS_ERR_WOULD_DEADLOCK. All others are allowed.
  *   Structs    that cross the interface begin with struct_size; initialise them with their
  *              RWS_..._INIT. Zero in an option means its default. Fields are only appended.
  *   fork       In a forked child every handle of the parent returns RWS_ERR_FORKED; freeing
@@ -248,7 +248,9 @@ void rws_client_free(rws_client *client);
  * @param settings  A JSON object: the fields of POST /v1/responses that every turn shares (model,
  *                  instructions, tools, store, ...), sent verbatim with each turn, unknown ones
  *                  included. Refused: input, previous_response_id, type, stream_id, generate, and
- *                  background:true. Not sent: stream and background:false, which mean nothing here. Copied.
+ *                  background:true. Not sent: stream and background:false, which mean nothing here. With
+ *                  store:false, include:["reasoning.encrypted_content"] is added unless include is
+ *                  given: without it the chain could not be sent whole later. Copied.
  * @param session_out  Owned by the caller; release with rws_session_free().
  * @return RWS_OK; RWS_ERR_INVALID_JSON; RWS_ERR_CLOSED; RWS_ERR_INVALID_ARGUMENT.
  * @since 0.1

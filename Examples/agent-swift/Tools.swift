@@ -22,8 +22,8 @@ struct Tools {
   }
 
   /// - Parameter json: the arguments as the model wrote them.
-  func run(_ name: String, arguments json: [UInt8]) -> String {
-    guard let arguments = try? JSONDecoder().decode(Arguments.self, from: Data(json)) else {
+  func run(_ name: String, arguments json: String) -> String {
+    guard let arguments = try? JSONDecoder().decode(Arguments.self, from: Data(json.utf8)) else {
       return "error: the arguments are not those of the tool"
     }
     switch (name, arguments.pattern, arguments.start_line, arguments.end_line) {

@@ -20,7 +20,7 @@ if arguments.first == "--url", arguments.count > 1 {
 // The local server's model "explorer" explores; see docs/explorer-tools.md.
 let isLocal = options.baseURL != nil
 let model =
-  ProcessInfo.processInfo.environment["RWS_MODEL"] ?? (isLocal ? "explorer" : "gpt-5.1")
+  ProcessInfo.processInfo.environment["RWS_MODEL"] ?? (isLocal ? "explorer" : "gpt-5.2")
 let tools = Tools(root: arguments.first ?? ".")
 let question =
   arguments.count > 1
@@ -46,9 +46,8 @@ func explore(_ session: Session) async throws -> Totals {
     if !turn.text.isEmpty { show("\n") }
     input = turn.calls.map { call in
       let output = tools.run(call.name, arguments: call.arguments)
-      let text = String(decoding: call.arguments, as: UTF8.self)
-      show("  \(call.name) \(text) -> \(output.utf8.count) bytes\n")
-      return .output(output, for: call)
+      show("  \(call.name) \(call.arguments) -> \(output.utf8.count) bytes\n")
+      return call.output(output)
     }
     totals.turns += 1
     totals.calls += turn.calls.count

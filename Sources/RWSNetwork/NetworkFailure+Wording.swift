@@ -73,7 +73,7 @@ extension NetworkFailure {
       case .tls(let failure): failure.text
       }
     return NetworkFailure(
-      .lost, "The connection to \(peer) was lost: \(cause). Connect again.",
+      .lost, "The connection to \(peer) was lost: \(cause).",
       closeCode: CloseCode.abnormal.rawValue)
   }
 
@@ -97,7 +97,7 @@ extension NetworkFailure {
       }
       let because = reason.isEmpty ? "" : ", saying “\(reason)”"
       return NetworkFailure(
-        .peerClosed, "\(peer) closed the connection with code \(code)\(because). Connect again.",
+        .peerClosed, "\(peer) closed the connection with code \(code)\(because).",
         closeCode: code.rawValue, reason: reason)
     case .failed(.messageTooBig):
       return tooLarge(peer)

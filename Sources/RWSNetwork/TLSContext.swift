@@ -1,4 +1,5 @@
 import COpenSSL
+import Glibc
 
 /// The TLS configuration shared by connections: made once, used by any number of them, from any thread.
 package final class TLSContext: @unchecked Sendable {
@@ -37,8 +38,14 @@ package final class TLSContext: @unchecked Sendable {
     // A missing system store is no error here: each connection would then say what it does not trust.
     _ = SSL_CTX_set_default_verify_paths(context.pointer)
     ERR_clear_error()
-    if let extraCAFile, SSL_CTX_load_verify_file(context.pointer, extraCAFile) != 1 {
-      throw failure("No certificates could be read from the CA file \(extraCAFile)")
+    if let extraCAFile {
+      // OpenSSL says of a missing file no more than "system lib".
+      guard access(extraCAFile, R_OK) == 0 else {
+        throw NetworkFailure(.tls, "The CA file \(extraCAFile) cannot be read: \(systemMessage(errno)).")
+      }
+      guard SSL_CTX_load_verify_file(context.pointer, extraCAFile) == 1 else {
+        throw failure("No certificates could be read from the CA file \(extraCAFile)")
+      }
     }
     SSL_CTX_set_alpn_protos(context.pointer, protocols, UInt32(protocols.count))
     return context

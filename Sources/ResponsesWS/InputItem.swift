@@ -46,3 +46,8 @@ public struct InputItem: Sendable, Equatable {
     return input
   }
 }
+
+extension ToolCall {
+  /// The item that answers this call; give those of all calls in the session's next turn.
+  public func output(_ text: String) -> InputItem { .output(text, for: self) }
+}

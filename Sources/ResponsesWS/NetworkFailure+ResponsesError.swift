@@ -18,6 +18,9 @@ extension ResponsesError {
     case .tls: self.init(.tls, failure.message)
     case .handshake: self.init(.handshake, failure.message)
     case .protocolViolation: self.init(.protocolViolation, failure.message)
+    case .peerClosed where failure.closeCode == 1009:
+      self.init(
+        .messageTooLarge, failure.message + " The request is too large for this server; send less.")
     case .peerClosed: self.init(.peerClosed, failure.message)
     case .lost: self.init(.connectionLost, failure.message)
     case .messageTooLarge: self.init(.messageTooLarge, failure.message)

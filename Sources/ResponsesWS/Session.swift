@@ -77,7 +77,10 @@ public final class Session: Sendable {
     public var eventGapTimeout: Duration?
     public var turnTimeout: Duration?
 
-    public init() {}
+    public init(overrides: String = "", isWarmUp: Bool = false) {
+      self.overrides = overrides
+      self.isWarmUp = isWarmUp
+    }
   }
 
   /// Starts a turn with one user message.

@@ -269,8 +269,8 @@ extension rws_call {
     is_complete = call.isComplete ? 1 : 0
     call_id = borrowed.string(call.callID)
     name = borrowed.string(call.name)
-    arguments = borrowed.string(call.arguments)
-    item = borrowed.string(call.item)
+    arguments = borrowed.string(call.argumentBytes)
+    item = borrowed.string(call.itemBytes)
   }
 }
 

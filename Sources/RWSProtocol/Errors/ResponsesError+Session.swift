@@ -7,15 +7,32 @@ extension ResponsesError {
         + calls.joined(separator: ", ") + ". One turn must carry the outputs of all of them.")
   }
 
+  /// The connection was lost under a turn: whether to start it again is the caller's to weigh.
+  func underTurn(_ execution: Execution) -> ResponsesError {
+    var error = with(execution)
+    switch execution {
+    case .notSent: error.message += " Nothing was sent: start the turn again."
+    case .rejected: error.message += " The request did not run: start the turn again."
+    case .unknown: error.message += " The request may have run: start the turn again only if it may run twice."
+    case .started:
+      error.message += " The server had begun to work on it: started again, it may run twice."
+    case .outputSeen:
+      error.message += " Output had been received: started again, the turn runs twice."
+    }
+    return error
+  }
+
   /// A time limit expired; `status` says which.
-  static func expiry(_ status: Status) -> ResponsesError {
+  static func expiry(_ status: Status, _ execution: Execution) -> ResponsesError {
     let what =
       switch status {
       case .firstEventTimeout: "No event came within the first-event timeout"
       case .eventGapTimeout: "No further event came within the event-gap timeout"
       default: "The turn did not end within its timeout"
       }
-    return ResponsesError(
-      status, what + "; it was cancelled here, but the server may still work on it.")
+    let consequence =
+      execution == .notSent
+      ? "; nothing had been sent." : "; it was cancelled here, but the server may still work on it."
+    return ResponsesError(status, what + consequence).with(execution)
   }
 }

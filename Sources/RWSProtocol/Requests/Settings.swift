@@ -17,9 +17,13 @@ package struct Settings: Sendable, Equatable {
 
   /// - Parameter json: A JSON object.
   package init(json: [UInt8]) throws(ResponsesError) {
-    let value = try parseJSON(json, "settings object")
+    try self.init(json, "settings")
+  }
+
+  private init(_ json: [UInt8], _ what: String) throws(ResponsesError) {
+    let value = try parseJSON(json, "JSON object of the \(what)")
     guard value.kind == .object else {
-      throw ResponsesError(.invalidJSON, "The settings must be a JSON object.")
+      throw ResponsesError(.invalidJSON, "The \(what) must be a JSON object.")
     }
     for member in value.members {
       guard try Self.isSent(member.key, member.value) else { continue }
@@ -30,7 +34,7 @@ package struct Settings: Sendable, Equatable {
 
   /// - Parameter overrides: A JSON object; empty: none.
   package init(overrides: [UInt8]) throws(ResponsesError) {
-    self = overrides.isEmpty ? Settings() : try Settings(json: overrides)
+    self = overrides.isEmpty ? Settings() : try Settings(overrides, "overrides")
   }
 
   /// `stream` and `background` mean nothing over WebSocket and are not sent; clients that share a
@@ -47,7 +51,7 @@ package struct Settings: Sendable, Equatable {
       return false
     case "type", "input", "previous_response_id", "stream_id", "generate":
       throw ResponsesError(
-        .invalidArgument, "\"\(key)\" is set by the library; remove it from the settings.")
+        .invalidArgument, "\"\(key)\" is set by the library; remove it.")
     default:
       return true
     }

@@ -187,7 +187,10 @@ package final class SessionMachine {
     if let turn = active, let (due, status) = turn.deadline(isPaused: isPaused), due <= now {
       expired.append((turn.request.id, status))
     }
-    for (id, status) in expired { cancel(id, .expiry(status), now) }
+    for (id, status) in expired {
+      let execution = active?.request.id == id ? active?.execution : nil
+      cancel(id, .expiry(status, execution ?? .notSent), now)
+    }
   }
 
   package var nextDeadline: Instant? {
@@ -371,9 +374,9 @@ package final class SessionMachine {
       active?.rewind(reason: "not_sent")
     case .sending:
       // What the kernel does not have whole by now never goes out.
-      endActive(.failed, error.with(.notSent), now)
+      endActive(.failed, error.underTurn(.notSent), now)
     case .waiting, .streaming:
-      endActive(.failed, error.with(turn.execution), now)
+      endActive(.failed, error.underTurn(turn.execution), now)
     }
   }
 

@@ -14,9 +14,13 @@ public struct ToolCall: Sendable, Equatable {
   /// Known from `response.output_item.added` on.
   public internal(set) var name = ""
   /// JSON text of a function call, free text of a custom one; what has streamed so far.
-  public internal(set) var arguments: [UInt8] = []
+  public var arguments: String { String(decoding: argumentBytes, as: UTF8.self) }
   /// JSON of the finished item; empty until complete.
-  public internal(set) var item: [UInt8] = []
+  public var item: String { String(decoding: itemBytes, as: UTF8.self) }
+
+  /// As received: a lone surrogate is kept, in its three-byte form.
+  package internal(set) var argumentBytes: [UInt8] = []
+  package internal(set) var itemBytes: [UInt8] = []
 
   package var itemID = ""
   package var outputIndex: Int64 = -1

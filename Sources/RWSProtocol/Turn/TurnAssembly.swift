@@ -49,7 +49,7 @@ package struct TurnAssembly: Sendable {
       streamed.note(record, in: batch)
     case .functionCallArgumentsDelta, .customToolCallInputDelta:
       if let index = callIndex(of: record, batch) {
-        Surrogates.append(batch.delta(record), to: &calls[index].arguments)
+        Surrogates.append(batch.delta(record), to: &calls[index].argumentBytes)
       }
     case .outputItemAdded:
       if let item = record.fields.item.value(in: batch.json(record)) {
@@ -134,7 +134,7 @@ package struct TurnAssembly: Sendable {
     let known = openCalls == 0 ? nil : calls.lastIndex { !$0.isComplete && $0.callID == callID }
     guard let index = known ?? addCall(item, outputIndex: outputIndex) else { return }
     calls[index].fill(from: item)
-    calls[index].item = Array(item.bytes)
+    calls[index].itemBytes = Array(item.bytes)
     calls[index].isComplete = true
     openCalls -= 1
   }
@@ -187,6 +187,6 @@ extension ToolCall {
     callID = item["call_id"]?.string ?? callID
     name = item["name"]?.string ?? name
     let whole = item[kind == .function ? "arguments" : "input"]?.utf8 ?? []
-    if !whole.isEmpty { arguments = whole }
+    if !whole.isEmpty { argumentBytes = whole }
   }
 }

@@ -397,7 +397,7 @@ int main(int argc, char **argv) {
     const char *question = at < argc ? argv[at] : question_default;
     const char *model = getenv("RWS_MODEL");
     /* The local server's model of this name explores; see docs/explorer-tools.md. */
-    if (model == NULL) model = options.base_url != NULL ? "explorer" : "gpt-5.1";
+    if (model == NULL) model = options.base_url != NULL ? "explorer" : "gpt-5.2";
 
     struct text settings = {0};
     append(&settings, settings_format, model);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 int main(int argc, char **argv) {
-    const char *settings = "{\"model\": \"gpt-5.1\", \"store\": false}";
+    const char *settings = "{\"model\": \"gpt-5.2\", \"store\": false}";
     const char *input = "\"Say hello to a C program.\"";
     rws_client_options options = RWS_CLIENT_OPTIONS_INIT;
     rws_client *client = NULL;

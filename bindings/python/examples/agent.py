@@ -92,14 +92,16 @@ def arguments():
     add("--url", help="base URL (default: $OPENAI_BASE_URL, else the OpenAI API)")
     add("--api-key", help="default: $OPENAI_API_KEY")
     add("--ca-file", help="PEM certificates to trust besides the system's")
-    add("--model", help="default: $RWS_MODEL, else explorer with --url, gpt-5 without")
+    add("--model", help="default: $RWS_MODEL, else explorer with --url, gpt-5.2 without")
     add("--root", default=str(HERE.parents[2]), help="directory to explore (default: this project)")
     add("--question", default=QUESTION)
     add("--max-turns", type=int, default=60)
     options = parser.parse_args()
+    has_key = bool(options.api_key or os.environ.get("OPENAI_API_KEY"))
+    options.url = options.url or (None if has_key else os.environ.get("OPENAI_BASE_URL"))
     local = options.url is not None
-    options.model = options.model or os.environ.get("RWS_MODEL") or ("explorer" if local else "gpt-5")
-    if not local and not options.api_key and not os.environ.get("OPENAI_API_KEY"):
+    options.model = options.model or os.environ.get("RWS_MODEL") or ("explorer" if local else "gpt-5.2")
+    if not local and not has_key:
         parser.error("give --url (build/bin/responsesws-server prints one) or set OPENAI_API_KEY")
     if not os.path.isdir(options.root):
         parser.error(f"--root {options.root} is no directory")
@@ -120,6 +122,8 @@ class Display:
     def opening(self, options, root):
         self._line(self._paint("1", "An agent explores ") + self._paint("1;36", str(root)))
         self._line(f"{options.model} at {options.url or 'the OpenAI API'}, over one WebSocket")
+        if options.model.startswith("explorer"):
+            self._line("(explorer follows rules, no language model: it reads what the tools return)")
         self._line()
         self._line(self._paint("1", "? ") + options.question)
 

@@ -3,7 +3,7 @@
     from responsesws import Client
 
     with Client() as client:
-        session = client.session(model="gpt-5", instructions="Be brief.")
+        session = client.session(model="gpt-5.2", instructions="Be brief.")
         for delta in session.start("Hello").text_deltas():
             print(delta, end="", flush=True)
 

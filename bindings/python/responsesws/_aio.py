@@ -212,7 +212,7 @@ class AsyncClient(ClientBase):
     """A client for asyncio.
 
     >>> async with AsyncClient() as client:
-    ...     session = client.session(model="gpt-5")
+    ...     session = client.session(model="gpt-5.2")
     ...     print((await session.run("Hello")).text)
     """
 

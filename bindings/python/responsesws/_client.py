@@ -108,7 +108,7 @@ class Client(ClientBase):
     """A client of the Responses API's WebSocket mode.
 
     >>> with Client() as client:
-    ...     session = client.session(model="gpt-5")
+    ...     session = client.session(model="gpt-5.2")
     ...     print(session.run("Hello").text)
     """
 

@@ -48,6 +48,8 @@ class SessionBase(Generic[_AnyTurn]):
         fields whose name is taken here, or for JSON as bytes. Times are in seconds; None: the
         client's, math.inf: no limit.
         """
+        if "timeout" in fields:
+            raise TypeError("timeout is no body field; the limit of a whole turn is turn_timeout")
         pointer = _ffi.turn_start(
             self._handle.pointer(),
             encode_input(input),
@@ -93,7 +95,7 @@ class SessionBase(Generic[_AnyTurn]):
 class Session(SessionBase[Turn]):
     """One chain of responses of a Client.
 
-    >>> with client.session(model="gpt-5", instructions="Be brief.") as session:
+    >>> with client.session(model="gpt-5.2", instructions="Be brief.") as session:
     ...     print(session.run("Hello").text)
     ...     print(session.run("And again?").text)
 

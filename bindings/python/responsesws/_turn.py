@@ -208,7 +208,12 @@ class Turn(TurnBase):
     def _next(self, patience: Patience, make: Callable[[EventFields], Any]) -> Any:
         """What `make` makes of the next event; None at the end."""
         while True:
-            taken = self._take(patience.slice_ms(), make)
+            try:
+                taken = self._take(patience.slice_ms(), make)
+            except KeyboardInterrupt:
+                # Whoever is interrupted here has left the turn; its traceback would keep it running.
+                self.cancel()
+                raise
             if type(taken) is not int:
                 return taken
             if taken == DONE:
