@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { TURNS_MAX = 100, ENTRIES_MAX = 300, LINES_MAX = 200, HITS_MAX = 40, OUTPUT_BYTES_MAX = 32768 };
+enum { TURNS_MAX = 100, ENTRIES_MAX = 400, LINES_MAX = 200, HITS_MAX = 60 };
 
 static const char question_default[] =
     "How does this project work? Name the parts, follow one request through them, and cite files "
@@ -30,20 +30,22 @@ static const char settings_format[] =
     "cite; cite as path:line.\","
     "\"tools\":["
     "{\"type\":\"function\",\"name\":\"list_files\",\"strict\":true,"
-    "\"description\":\"The files and directories in a directory, one path a line; directories end "
-    "with a slash.\","
-    "\"parameters\":{\"type\":\"object\",\"properties\":{"
-    "\"path\":{\"type\":\"string\",\"description\":\"Relative to the root; . is the root.\"}},"
-    "\"required\":[\"path\"],\"additionalProperties\":false}},"
+    "\"description\":\"List a directory: one path a line, relative to the root; directories end with "
+    "'/'.\",\"parameters\":{\"type\":\"object\",\"properties\":{"
+    "\"path\":{\"type\":\"string\",\"description\":\"A directory, relative to the root; '.' is the "
+    "root.\"}},\"required\":[\"path\"],\"additionalProperties\":false}},"
     "{\"type\":\"function\",\"name\":\"read_file\",\"strict\":true,"
-    "\"description\":\"Numbered lines of a text file, at most 200.\","
+    "\"description\":\"Read lines of a text file, numbered from 1, both ends included.\","
     "\"parameters\":{\"type\":\"object\",\"properties\":{\"path\":{\"type\":\"string\"},"
-    "\"start_line\":{\"type\":\"integer\"},\"end_line\":{\"type\":\"integer\"}},"
+    "\"start_line\":{\"type\":\"integer\"},\"end_line\":{\"type\":\"integer\",\"description\":\"At most "
+    "200 lines are returned.\"}},"
     "\"required\":[\"path\",\"start_line\",\"end_line\"],\"additionalProperties\":false}},"
     "{\"type\":\"function\",\"name\":\"search\",\"strict\":true,"
-    "\"description\":\"Lines that contain a text, in any case, as path:line: text.\","
-    "\"parameters\":{\"type\":\"object\",\"properties\":{\"pattern\":{\"type\":\"string\"}},"
-    "\"required\":[\"pattern\"],\"additionalProperties\":false}}]}";
+    "\"description\":\"Find lines that contain a text, whatever its case: 'path:line: text' for "
+    "each.\",\"parameters\":{\"type\":\"object\",\"properties\":{"
+    "\"pattern\":{\"type\":\"string\",\"description\":\"Plain text, no regular expression.\"},"
+    "\"path\":{\"type\":\"string\",\"description\":\"A file or directory to search; '.' is all.\"}},"
+    "\"required\":[\"pattern\",\"path\"],\"additionalProperties\":false}}]}";
 
 /* --- a text that grows ------------------------------------------------------------------------- */
 
@@ -89,12 +91,12 @@ static size_t character_length(const unsigned char *bytes, size_t left) {
     return length;
 }
 
-/* Files hold what they like, JSON is UTF-8: each byte that is not becomes a question mark. */
+/* Files hold what they like, JSON is UTF-8: each byte that is not becomes U+FFFD. */
 static void append_line(struct text *text, const char *line, size_t length) {
     for (size_t at = 0, step; at < length; at += step) {
         step = character_length((const unsigned char *)line + at, length - at);
         if (step > 0) append_bytes(text, line + at, step);
-        else append_bytes(text, "?", step = 1);
+        else append_bytes(text, "\xEF\xBF\xBD", 3), step = 1;
     }
     append_bytes(text, "\n", 1);
 }
@@ -105,11 +107,14 @@ static const char *root;
 
 /* Paths come from the model: nothing outside the root, nothing hidden, no build output. */
 static int is_allowed(const char *path) {
+    static const char *const left_out[] = {"build", "node_modules", "__pycache__", "venv", "target", "dist"};
     if (path[0] == '/') return 0;
     for (const char *part = path; part != NULL; part = strchr(part, '/')) {
         if (*part == '/') part++;
-        if (part[0] == '.' && part[1] != '\0' && part[1] != '/') return 0;
-        if (strncmp(part, "build", 5) == 0 && (part[5] == '\0' || part[5] == '/')) return 0;
+        size_t length = strcspn(part, "/");
+        if (part[0] == '.' && length > 1) return 0;
+        for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++)
+            if (strlen(left_out[i]) == length && memcmp(part, left_out[i], length) == 0) return 0;
     }
     return 1;
 }
@@ -128,7 +133,7 @@ static char *contents(const char *path, size_t *length_out) {
     char *full = joined(root, path), *data = NULL;
     /* A symbolic link could lead out of the root. */
     if (is_allowed(path) && lstat(full, &information) == 0 && S_ISREG(information.st_mode) &&
-        information.st_size < 8 << 20) {
+        information.st_size <= 2 << 20) {
         FILE *file = fopen(full, "rb");
         size_t size = (size_t)information.st_size;
         if (file != NULL && (data = malloc(size + 1)) != NULL) {
@@ -197,13 +202,18 @@ static void read_file(const char *path, int first, int last, struct text *output
     for (size_t i = 0; i < length; i++) total += data[i] == '\n';
     if (first < 1) first = 1;
     if (last > total) last = total;
+    if (first > last) {
+        append(output, "error: %s has %d lines; none of them is in that range\n", path, total);
+        free(data);
+        return;
+    }
     if (last - first >= LINES_MAX) last = first + LINES_MAX - 1;
     append(output, "%s: lines %d-%d of %d\n", path, first, last, total);
     int number = 1;
     for (char *line = data, *end; number <= last && line < data + length; line = end + 1, number++) {
         end = memchr(line, '\n', (size_t)(data + length - line));
         if (end == NULL) end = data + length;
-        if (number < first || output->length > OUTPUT_BYTES_MAX) continue;
+        if (number < first) continue;
         append(output, "%d: ", number);
         append_line(output, line, (size_t)(end - line));
     }
@@ -239,14 +249,14 @@ static void search_file(const char *path, const char *pattern, struct text *outp
     free(data);
 }
 
-static void search(const char *path, const char *pattern, struct text *output, int *hits) {
+static void search_directory(const char *path, const char *pattern, struct text *output, int *hits) {
     char *names[ENTRIES_MAX];
     int count = entries_of(path, names, ENTRIES_MAX);
     for (int i = 0; i < count; i++) {
         size_t length = strlen(names[i]);
         if (*hits < HITS_MAX && names[i][length - 1] == '/') {
             names[i][length - 1] = '\0';
-            search(names[i], pattern, output, hits);
+            search_directory(names[i], pattern, output, hits);
         } else if (*hits < HITS_MAX) {
             search_file(names[i], pattern, output, hits);
         }
@@ -254,11 +264,33 @@ static void search(const char *path, const char *pattern, struct text *output, i
     }
 }
 
+static void search(const char *path, const char *pattern, struct text *output) {
+    int hits = 0;
+    if (pattern[0] == '\0') {
+        append(output, "error: the pattern is empty\n");
+        return;
+    }
+    search_file(path, pattern, output, &hits);
+    if (hits == 0) search_directory(path, pattern, output, &hits);
+    if (hits == 0) append(output, "(no matches)\n");
+    if (hits == HITS_MAX) append(output, "(there may be more)\n");
+}
+
 /* --- the loop ---------------------------------------------------------------------------------- */
 
 static const char *text_member(const cJSON *object, const char *name, const char *otherwise) {
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(object, name);
     return cJSON_IsString(member) ? member->valuestring : otherwise;
+}
+
+/* A path without "./" before it and slashes after it. */
+static const char *path_member(const cJSON *object, const char *otherwise) {
+    cJSON *member = cJSON_GetObjectItemCaseSensitive(object, "path");
+    if (!cJSON_IsString(member)) return otherwise;
+    char *path = member->valuestring;
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') path[--length] = '\0';
+    return strncmp(path, "./", 2) == 0 ? path + 2 : path;
 }
 
 static int line_member(const cJSON *object, const char *name, int otherwise) {
@@ -278,15 +310,12 @@ static void run_call(const rws_call *call, cJSON *answers) {
     if (rws_json_tree(call->arguments, &arguments) != RWS_OK) {
         append(&output, "error: the arguments are no JSON\n");
     } else if (is_text(call->name, "list_files")) {
-        list_files(text_member(arguments, "path", "."), &output);
+        list_files(path_member(arguments, "."), &output);
     } else if (is_text(call->name, "read_file")) {
-        read_file(text_member(arguments, "path", ""), line_member(arguments, "start_line", 1),
+        read_file(path_member(arguments, ""), line_member(arguments, "start_line", 1),
                   line_member(arguments, "end_line", LINES_MAX), &output);
     } else if (is_text(call->name, "search")) {
-        int hits = 0;
-        search(".", text_member(arguments, "pattern", ""), &output, &hits);
-        if (hits == 0) append(&output, "(no line contains it)\n");
-        if (hits == HITS_MAX) append(&output, "(there may be more)\n");
+        search(path_member(arguments, "."), text_member(arguments, "pattern", ""), &output);
     } else {
         append(&output, "error: there is no such tool\n");
     }
