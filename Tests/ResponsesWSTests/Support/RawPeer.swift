@@ -21,6 +21,7 @@ final class RawPeer: @unchecked Sendable {
   private let thread: IOThread
   private let descriptor: Int32
   private let handler: Acceptor
+  private var registration: Registration?
 
   init(_ script: Script, backlog: Int32 = 16, accepts: Bool = true) throws {
     loop = try EventLoop()
@@ -31,7 +32,9 @@ final class RawPeer: @unchecked Sendable {
     listen(descriptor, backlog)
     port = try #require(SocketAddress { getsockname(descriptor, $0, $1) }).port
     handler = Acceptor(descriptor, loop, script)
-    if accepts { _ = try loop.add(descriptor, interest: UInt32(POLLIN), handler: handler) }
+    if accepts {
+      registration = try loop.add(descriptor, interest: UInt32(POLLIN), handler: handler)
+    }
     thread = try IOThread(loop: loop, name: "raw-peer")
   }
 
@@ -40,6 +43,8 @@ final class RawPeer: @unchecked Sendable {
   func stop() {
     thread.stopAndJoin()
     handler.closeAll()
+    // A handler that stays registered keeps its loop, and the loop its handlers.
+    registration.map(loop.remove)
     close(descriptor)
   }
 
