@@ -17,8 +17,8 @@ extension NetworkTests {
         thread.stopAndJoin()
         thread.stopAndJoin()
       }
-      #expect(ProcessCounts.descriptors == descriptors)
-      #expect(ProcessCounts.threads == threads)
+      #expect(ProcessCounts.descriptors <= descriptors)
+      #expect(ProcessCounts.threads <= threads)
     }
 
     @Test("the thread has its name, and blocks every signal")
@@ -62,7 +62,7 @@ extension NetworkTests {
       thread.stopAndJoin()
       let deadline = MonotonicClock.deadline(after: 20_000_000_000)
       while ProcessCounts.threads > threads, MonotonicClock.now() < deadline { sched_yield() }
-      #expect(ProcessCounts.threads == threads)
+      #expect(ProcessCounts.threads <= threads)
     }
 
     @Test("two threads may join at once; both return after the end")
