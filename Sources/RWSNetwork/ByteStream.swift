@@ -9,7 +9,7 @@ enum StreamFailure: Error {
 
 /// Called on the loop's driving thread.
 protocol ByteStreamOwner: AnyObject {
-  /// The TLS handshake is done (only if the stream has TLS).
+  /// The TLS handshake that `secure` began is done.
   func streamSecured()
   /// `read` will give something.
   func streamReadable()
@@ -19,7 +19,7 @@ protocol ByteStreamOwner: AnyObject {
   func streamFailed(_ failure: StreamFailure)
 }
 
-/// A connected socket on a loop, with TLS or without. Moves bytes between the socket and its owner's buffers;
+/// A connected socket on a loop, with TLS, with TLS inside TLS, or without. Moves bytes between the socket and its owner's buffers;
 /// holds none. The loop keeps stream and owner alive until `close`.
 final class ByteStream: DescriptorHandler {
   enum ReadOutcome {
@@ -56,23 +56,34 @@ final class ByteStream: DescriptorHandler {
   private var writeNeedsInput = false
   private var isClosedInForkedChild = false
 
-  /// Takes over `descriptor`; with `tls` the handshake begins with the next iteration.
-  init(_ descriptor: Int32, tls: TLSSession?, on loop: EventLoop, owner: (any ByteStreamOwner)?) {
+  /// Takes over `descriptor`.
+  init(_ descriptor: Int32, on loop: EventLoop, owner: (any ByteStreamOwner)?) {
     self.descriptor = descriptor
     self.loop = loop
     self.owner = owner
-    if let tls { state = .securing(tls) } else { state = .open(nil) }
+    state = .open(nil)
   }
 
   /// Begins to watch the socket; apart from `init` because it may fail.
   func start() throws(NetworkFailure) {
-    switch state {
-    case .securing:
-      loop.schedule(at: 0) { self.handshake() }
-    case .open, .closed: break
-    }
     interest = EPOLLIN.rawValue
     registration = try loop.add(descriptor, interest: interest, handler: self)
+  }
+
+  /// What TLS is laid over: the socket, or the TLS that the stream has already.
+  var transport: TLSTransport {
+    switch state {
+    case .securing(let session), .open(let session?): .session(session)
+    case .open(nil), .closed: .socket(descriptor)
+    }
+  }
+
+  /// Lays `session`, made over `transport`, over the stream. The handshake begins with the next iteration;
+  /// `streamSecured` or `streamFailed` tells its end. All that was written before must have gone out.
+  func secure(_ session: TLSSession) {
+    guard case .open = state else { return }
+    state = .securing(session)
+    loop.schedule(at: 0) { self.handshake() }
   }
 
   /// As in `TLSv1.3`; nil without TLS.

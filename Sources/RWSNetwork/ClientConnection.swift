@@ -1,28 +1,14 @@
 import Glibc
 import RWSWebSocket
 
-/// Where and how a client channel connects.
-package struct ConnectOptions: Sendable {
-  package var url: WebSocketURL
-  /// Needed for a `wss` URL, not used for others.
-  package var tls: TLSContext?
-  /// Sent besides those of the handshake (a Host among them replaces the URL's).
-  package var fields: HTTPFields
-  /// DNS, TCP, TLS and upgrade together.
-  package var timeoutNanoseconds: Int64 = 15_000_000_000
-  package var limits = ChannelLimits()
-
-  package init(url: WebSocketURL, tls: TLSContext? = nil, fields: HTTPFields = HTTPFields()) {
-    self.url = url
-    self.tls = tls
-    self.fields = fields
-  }
-}
-
-/// A client's way to an open WebSocket, within one time limit.
+/// A client's way to an open WebSocket: one stage after the other, each within its own time limit and all
+/// within one.
 ///
-///   resolving ──▶ connecting ──▶ securing (wss) ──▶ upgrading ──▶ ended(upgraded)
-///       └─────────────┴───────────────┴────────────────┴──failure, time limit──▶ ended(failed)
+///   resolving ─▶ connecting ─▶ [securingProxy ─▶ tunnelling] ─▶ securing (wss) ─▶ upgrading ─▶ ended
+///
+/// With a proxy it is the proxy that is dialled. The tunnel's machine then talks over the stream until the proxy
+/// agrees, and what follows goes through: TLS with the target is laid over the stream as it is then, be that TCP
+/// or TLS with the proxy.
 final class ClientConnection {
   enum Outcome: ~Copyable {
     /// What came after the head of the answer is in the buffer.
@@ -34,22 +20,35 @@ final class ClientConnection {
     case idle
     case resolving(Resolver.Lookup, LoopConfined<ClientConnection>)
     case connecting(Connector)
+    case securingProxy(ByteStream)
+    case tunnelling(ByteStream)
     case securing(ByteStream)
     case upgrading(ByteStream)
     case ended
+
+    var stage: NetworkFailure.Stage? {
+      switch self {
+      case .idle, .resolving: .resolving
+      case .connecting: .connecting
+      case .securingProxy, .securing: .securing
+      case .tunnelling: .tunnelling
+      case .upgrading: .upgrading
+      case .ended: nil
+      }
+    }
   }
 
-  /// Host and port, for messages.
+  /// Host and port of the target, for messages.
   let peer: String
 
   private let options: ConnectOptions
   private let loop: EventLoop
   private let deadline: Int64
-  private let port: UInt16
   private var state = State.idle
   private var timer: TimerID?
   private var completion: ((consuming Outcome) -> Void)?
   private var peerAddress = ""
+  private var tunnel: (any Tunnel)?
   private var handshake: ClientHandshake?
   private var input = ByteBuffer(bytesMax: 512 << 10)
   private var output = ByteBuffer(bytesMax: 512 << 10)
@@ -59,15 +58,13 @@ final class ClientConnection {
   init(_ options: ConnectOptions, on loop: EventLoop) {
     self.options = options
     self.loop = loop
-    port = UInt16(clamping: options.url.port)
-    peer = hostAndPort(options.url.host, port)
-    deadline = MonotonicClock.deadline(after: options.timeoutNanoseconds)
+    peer = hostAndPort(options.url.host, UInt16(clamping: options.url.port))
+    deadline = MonotonicClock.deadline(after: options.timeouts.overall)
   }
 
   /// `completion` is called once, from the loop, never inside this call; not after `cancel`.
   func start(_ completion: @escaping (consuming Outcome) -> Void) {
     self.completion = completion
-    timer = loop.schedule(at: deadline) { self.timedOut() }
     loop.schedule(at: 0) { self.begin() }
   }
 
@@ -93,14 +90,29 @@ final class ClientConnection {
     resolve()
   }
 
-  // MARK: The stages
+  // MARK: Dialling the target or its proxy
+
+  private var dialledHost: String { options.proxy?.host ?? options.url.host }
+  private var dialledPort: UInt16 { options.proxy?.port ?? UInt16(clamping: options.url.port) }
+
+  /// For messages: who is talked to before the target is.
+  private var dialledPeer: String {
+    options.proxy.map { "the proxy \(hostAndPort($0.host, $0.port))" } ?? peer
+  }
+
+  /// For messages: who is talked to now.
+  private var currentPeer: String {
+    switch state {
+    case .resolving, .connecting, .securingProxy, .tunnelling: dialledPeer
+    case .idle, .securing, .upgrading, .ended: peer
+    }
+  }
 
   private func resolve() {
-    let host = options.url.host
-    if let address = Resolver.numeric(host, port) { return connect(to: [address]) }
+    if let address = Resolver.numeric(dialledHost, dialledPort) { return connect(to: [address]) }
     let back = LoopConfined(self)
-    state = .resolving(
-      Resolver.resolve(host, port, on: loop) { back.value?.resolved($0) }, back)
+    let lookup = Resolver.resolve(dialledHost, dialledPort, on: loop) { back.value?.resolved($0) }
+    enter(.resolving(lookup, back))
   }
 
   private func resolved(_ outcome: Resolver.Outcome) {
@@ -108,19 +120,21 @@ final class ClientConnection {
     back.value = nil
     switch outcome {
     case .addresses(let addresses): connect(to: addresses)
-    case .failure(let text): fail(.unresolved(options.url.host, text))
+    case .failure(let text): fail(.unresolved(dialledHost, text))
     }
   }
 
   private func connect(to addresses: [SocketAddress]) {
-    let connector = Connector(to: addresses, deadline: deadline, on: loop) { self.connected($0) }
-    state = .connecting(connector)
+    let connector = Connector(
+      to: addresses, deadline: stageDeadline(.connecting), on: loop
+    ) { self.connected($0) }
+    enter(.connecting(connector))
     connector.start()
   }
 
   private func connected(_ outcome: Connector.Outcome) {
     switch outcome {
-    case .failed(let code, let address): fail(.unconnected(peer, address, code))
+    case .failed(let code, let address): fail(.unconnected(dialledPeer, address, code))
     case .connected(let descriptor, let address):
       peerAddress = address.description
       open(descriptor)
@@ -128,27 +142,66 @@ final class ClientConnection {
   }
 
   private func open(_ descriptor: Int32) {
-    var session: TLSSession?
-    if options.url.isSecure, let tls = options.tls {
-      do throws(TLSFailure) {
-        session = try TLSSession(tls, connectedTo: options.url.host, descriptor)
-      } catch {
-        Socket.close(descriptor)
-        return fail(.tls(peer, error))
-      }
-    }
-    let stream = ByteStream(descriptor, tls: session, on: loop, owner: self)
-    state = .securing(stream)
+    let stream = ByteStream(descriptor, on: loop, owner: self)
     do throws(NetworkFailure) {
       try stream.start()
     } catch {
+      stream.close()
       return fail(error)
     }
-    if session == nil { upgrade(stream) }
+    guard let proxy = options.proxy else { return secure(stream) }
+    if let tls = proxy.tls {
+      enter(.securingProxy(stream))
+      secure(stream, tls, for: proxy.host)
+    } else {
+      openTunnel(stream)
+    }
+  }
+
+  // MARK: The proxy
+
+  private func openTunnel(_ stream: ByteStream) {
+    tunnel = options.proxy?.makeTunnel()
+    enter(.tunnelling(stream))
+    tunnelStep(stream) { $0.next(&input, &output) }
+  }
+
+  private func tunnelStep(_ stream: ByteStream, _ step: (inout any Tunnel) -> TunnelStep) {
+    guard var tunnel else { return }
+    let outcome = step(&tunnel)
+    self.tunnel = tunnel
+    switch outcome {
+    case .needMore: streamWritable()
+    case .failed(let failure): fail(failure)
+    case .open:
+      guard input.isEmpty, output.isEmpty else {
+        return fail(
+          NetworkFailure(
+            .handshake, "\(dialledPeer) said more than it may before it connects to \(peer)."))
+      }
+      self.tunnel = nil
+      secure(stream)
+    }
+  }
+
+  // MARK: The target
+
+  private func secure(_ stream: ByteStream) {
+    guard options.url.isSecure, let tls = options.tls else { return upgrade(stream) }
+    enter(.securing(stream))
+    secure(stream, tls, for: options.url.host)
+  }
+
+  private func secure(_ stream: ByteStream, _ tls: TLSContext, for host: String) {
+    do throws(TLSFailure) {
+      stream.secure(try TLSSession(tls, connectedTo: host, over: stream.transport))
+    } catch {
+      return fail(.tls(currentPeer, error))
+    }
   }
 
   private func upgrade(_ stream: ByteStream) {
-    state = .upgrading(stream)
+    enter(.upgrading(stream))
     do throws(BufferFull) {
       try handshake?.writeRequest(to: &output)
     } catch {
@@ -173,7 +226,7 @@ final class ClientConnection {
     case .upgraded(let head):
       let info = HandshakeInfo(
         status: head.status, fields: head.fields, peerAddress: peerAddress,
-        tlsVersion: stream.tlsVersion)
+        tlsVersion: options.url.isSecure ? stream.tlsVersion : nil)
       var rest = ByteBuffer(bytesMax: 0)
       swap(&rest, &input)
       state = .ended
@@ -181,25 +234,41 @@ final class ClientConnection {
     }
   }
 
-  // MARK: Ending
+  // MARK: Stages and their time
 
-  private func timedOut() {
-    timer = nil
-    let stage: NetworkFailure.Stage
-    switch state {
-    case .idle, .resolving: stage = .resolving
-    case .connecting: stage = .connecting
-    case .securing: stage = .securing
-    case .upgrading:
-      stage = .upgrading
-      // A refusal whose body is late says more than the time limit.
-      if let step = handshake?.receiveEOF(), case .refused(let refusal) = step {
-        return fail(.refused(peer, refusal))
-      }
-    case .ended: return
-    }
-    fail(.timedOut(peer, stage, options.timeoutNanoseconds))
+  /// Each stage begins here, and with it its time.
+  private func enter(_ next: State) {
+    state = next
+    stopTimer()
+    guard let stage = next.stage else { return }
+    timer = loop.schedule(at: stageDeadline(stage)) { self.timedOut(in: stage) }
   }
+
+  private func stageDeadline(_ stage: NetworkFailure.Stage) -> Int64 {
+    min(deadline, MonotonicClock.deadline(after: options.timeouts.limit(of: stage)))
+  }
+
+  private func timedOut(in stage: NetworkFailure.Stage) {
+    timer = nil
+    // A refusal whose body is late says more than the time limit.
+    if case .upgrading = state, let step = handshake?.receiveEOF(),
+      case .refused(let refusal) = step
+    {
+      return fail(.refused(peer, refusal))
+    }
+    let isOverall = MonotonicClock.now() >= deadline
+    fail(
+      isOverall
+        ? .timedOut(currentPeer, stage, options.timeouts.overall)
+        : .timedOut(currentPeer, stage, ofStage: options.timeouts.limit(of: stage)))
+  }
+
+  private func stopTimer() {
+    if let timer { loop.cancel(timer) }
+    timer = nil
+  }
+
+  // MARK: Ending
 
   private func fail(_ failure: NetworkFailure) {
     leave()
@@ -207,8 +276,7 @@ final class ClientConnection {
   }
 
   private func finish(_ outcome: consuming Outcome) {
-    if let timer { loop.cancel(timer) }
-    timer = nil
+    stopTimer()
     let completion = self.completion
     self.completion = nil
     completion?(outcome)
@@ -216,15 +284,16 @@ final class ClientConnection {
 
   /// Gives up what the current stage holds.
   private func leave() {
-    if let timer { loop.cancel(timer) }
-    timer = nil
+    stopTimer()
     switch state {
     case .idle, .ended: break
     case .resolving(let lookup, let back):
       lookup.cancel()
       back.value = nil
     case .connecting(let connector): connector.cancel()
-    case .securing(let stream), .upgrading(let stream): stream.close()
+    case .securingProxy(let stream), .tunnelling(let stream), .securing(let stream),
+      .upgrading(let stream):
+      stream.close()
     }
     state = .ended
   }
@@ -233,26 +302,39 @@ final class ClientConnection {
     switch state {
     case .idle, .resolving, .ended: break
     case .connecting(let connector): connector.closeInForkedChild()
-    case .securing(let stream), .upgrading(let stream): stream.closeInForkedChild()
+    case .securingProxy(let stream), .tunnelling(let stream), .securing(let stream),
+      .upgrading(let stream):
+      stream.closeInForkedChild()
     }
   }
 }
 
 extension ClientConnection: ByteStreamOwner {
   func streamSecured() {
-    guard case .securing(let stream) = state else { return }
-    upgrade(stream)
+    switch state {
+    case .securingProxy(let stream): openTunnel(stream)
+    case .securing(let stream): upgrade(stream)
+    case .idle, .resolving, .connecting, .tunnelling, .upgrading, .ended: break
+    }
   }
 
   func streamFailed(_ failure: StreamFailure) {
     switch failure {
-    case .tls(let failure): fail(.tls(peer, failure))
-    case .system: fail(.lost(peer, failure))
+    case .tls(let failure): fail(.tls(currentPeer, failure))
+    case .system: fail(.lost(currentPeer, failure))
+    }
+  }
+
+  /// The stream whose peer is talked to by the tunnel's machine or by the handshake.
+  private var talking: ByteStream? {
+    switch state {
+    case .tunnelling(let stream), .upgrading(let stream): stream
+    case .idle, .resolving, .connecting, .securingProxy, .securing, .ended: nil
     }
   }
 
   func streamWritable() {
-    guard case .upgrading(let stream) = state else { return }
+    guard let stream = talking else { return }
     while !output.isEmpty {
       switch stream.write(output.bytes) {
       case .bytes(let count): output.consume(count)
@@ -265,26 +347,35 @@ extension ClientConnection: ByteStreamOwner {
   }
 
   func streamReadable() {
-    while case .upgrading(let stream) = state {
+    while let stream = talking {
       let room: UnsafeMutableRawBufferPointer
       do throws(BufferFull) {
         room = try input.reserve(Self.readChunk)
       } catch {
-        return fail(.lost(peer, nil))
+        return fail(.lost(currentPeer, nil))
       }
       switch stream.read(into: room) {
       case .bytes(let count):
         input.commit(count)
-        guard let step = handshake?.next(&input) else { return }
-        answered(step, stream)
+        received(stream)
       case .wouldBlock: return
-      case .end:
-        guard let step = handshake?.receiveEOF() else { return }
-        answered(step, stream)
+      case .end: return ended(stream)
       // With TLS 1.3 a server refuses a handshake after the client thinks it is done.
       case .failed(let failure): return streamFailed(failure)
       }
     }
+  }
+
+  private func received(_ stream: ByteStream) {
+    if tunnel != nil { return tunnelStep(stream) { $0.next(&input, &output) } }
+    guard let step = handshake?.next(&input) else { return }
+    answered(step, stream)
+  }
+
+  private func ended(_ stream: ByteStream) {
+    if tunnel != nil { return tunnelStep(stream) { $0.receiveEOF() } }
+    guard let step = handshake?.receiveEOF() else { return }
+    answered(step, stream)
   }
 }
 

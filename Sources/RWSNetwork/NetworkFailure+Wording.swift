@@ -28,18 +28,22 @@ extension NetworkFailure {
     }
   }
 
+  /// The time for connecting as a whole ended in this stage.
   static func timedOut(_ peer: String, _ stage: Stage, _ nanoseconds: Int64) -> NetworkFailure {
-    let doing =
-      switch stage {
-      case .resolving: "the host name was being resolved; check DNS"
-      case .connecting: "TCP was connecting; check network, firewall and port"
-      case .securing: "the TLS handshake was under way; check that the port speaks TLS"
-      case .upgrading: "the server's answer to the WebSocket upgrade was awaited; check the server"
-      }
-    let milliseconds = nanoseconds / 1_000_000
-    return NetworkFailure(
+    NetworkFailure(
       .timedOut(stage),
-      "No connection to \(peer) within \(milliseconds) ms: the time ended while \(doing).")
+      "No connection to \(peer) within \(nanoseconds / 1_000_000) ms: the time ended while"
+        + " \(stage.progress); \(stage.advice).")
+  }
+
+  /// The stage's own time ended.
+  static func timedOut(
+    _ peer: String, _ stage: Stage, ofStage nanoseconds: Int64
+  ) -> NetworkFailure {
+    NetworkFailure(
+      .timedOut(stage),
+      "No connection to \(peer): after \(nanoseconds / 1_000_000) ms, the limit of this stage,"
+        + " \(stage.progress) still; \(stage.advice).")
   }
 
   static func tls(_ peer: String, _ failure: TLSFailure) -> NetworkFailure {
@@ -108,6 +112,28 @@ extension NetworkFailure {
         closeCode: failure.closeCode.rawValue)
     case .lost(let afterOurClose):
       return afterOurClose ? closedLocally : lost(peer, nil)
+    }
+  }
+}
+
+extension NetworkFailure.Stage {
+  fileprivate var progress: String {
+    switch self {
+    case .resolving: "the host name was being resolved"
+    case .connecting: "TCP was connecting"
+    case .tunnelling: "the proxy's connection to the target was awaited"
+    case .securing: "the TLS handshake was under way"
+    case .upgrading: "the server's answer to the WebSocket upgrade was awaited"
+    }
+  }
+
+  fileprivate var advice: String {
+    switch self {
+    case .resolving: "check DNS"
+    case .connecting: "check network, firewall and port"
+    case .tunnelling: "check the proxy, and whether it may connect there"
+    case .securing: "check that the port speaks TLS"
+    case .upgrading: "check the server"
     }
   }
 }

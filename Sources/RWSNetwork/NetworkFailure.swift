@@ -4,7 +4,7 @@ import RWSWebSocket
 package struct NetworkFailure: Error, Sendable {
   /// The part of connecting that was under way.
   package enum Stage: Sendable, Equatable {
-    case resolving, connecting, securing, upgrading
+    case resolving, connecting, tunnelling, securing, upgrading
   }
 
   package enum Kind: Sendable, Equatable {

@@ -74,16 +74,17 @@ package final class ServerChannel {
   private static func open(
     _ descriptor: Int32, _ tls: TLSContext?, on loop: EventLoop, owner: (any ByteStreamOwner)?
   ) throws(NetworkFailure) -> ByteStream {
+    let stream = ByteStream(descriptor, on: loop, owner: owner)
     var session: TLSSession?
     if let tls {
       do throws(TLSFailure) {
-        session = try TLSSession(tls, acceptedOn: descriptor)
+        session = try TLSSession(tls, acceptedOn: stream.transport)
       } catch {
         throw NetworkFailure(.tls, "A TLS session could not be made: \(error.text).")
       }
     }
-    let stream = ByteStream(descriptor, tls: session, on: loop, owner: owner)
     try stream.start()
+    if let session { stream.secure(session) }
     return stream
   }
 

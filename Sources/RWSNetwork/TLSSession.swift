@@ -1,6 +1,13 @@
 import COpenSSL
 import Glibc
 
+/// What carries TLS's records.
+enum TLSTransport {
+  case socket(Int32)
+  /// TLS inside TLS: to the target through a proxy that is spoken to over TLS itself.
+  case session(TLSSession)
+}
+
 /// TLS on one connection, either role. Confined to the loop of its stream.
 final class TLSSession {
   enum HandshakeOutcome {
@@ -16,7 +23,7 @@ final class TLSSession {
   }
 
   private let ssl: OpaquePointer
-  private let socket: UnsafeMutablePointer<SocketBIO.Context>
+  private let carrier: UnsafeMutablePointer<TransportBIO.Context>
   /// Keeps the SSL_CTX's owner alive beside OpenSSL's own reference.
   private let context: TLSContext
   private var verification: TLSFailure?
@@ -26,34 +33,35 @@ final class TLSSession {
 
   /// For a client; `host` is the name or numeric address that the certificate must be for.
   convenience init(
-    _ context: TLSContext, connectedTo host: String, _ descriptor: Int32
+    _ context: TLSContext, connectedTo host: String, over transport: TLSTransport
   ) throws(TLSFailure) {
-    try self.init(context, descriptor)
+    try self.init(context, transport)
     try expect(host)
     SSL_set_connect_state(ssl)
   }
 
   /// For a server.
-  convenience init(_ context: TLSContext, acceptedOn descriptor: Int32) throws(TLSFailure) {
-    try self.init(context, descriptor)
+  convenience init(_ context: TLSContext, acceptedOn transport: TLSTransport) throws(TLSFailure) {
+    try self.init(context, transport)
     SSL_set_accept_state(ssl)
   }
 
-  private init(_ context: TLSContext, _ descriptor: Int32) throws(TLSFailure) {
+  private init(_ context: TLSContext, _ transport: TLSTransport) throws(TLSFailure) {
     self.context = context
     ERR_clear_error()
     guard let ssl = SSL_new(context.pointer) else { throw TLSFailure.library() }
     self.ssl = ssl
-    socket = .allocate(capacity: 1)
-    socket.initialize(to: SocketBIO.Context(descriptor: descriptor))
-    guard let bio = SocketBIO.make(socket) else { throw TLSFailure.library() }
+    carrier = .allocate(capacity: 1)
+    carrier.initialize(to: TransportBIO.Context(transport))
+    guard let bio = TransportBIO.make(carrier) else { throw TLSFailure.library() }
     // One reference serves both directions.
     SSL_set_bio(ssl, bio, bio)
   }
 
   deinit {
     SSL_free(ssl)
-    socket.deallocate()
+    carrier.deinitialize(count: 1)
+    carrier.deallocate()
   }
 
   private func expect(_ host: String) throws(TLSFailure) {
@@ -130,24 +138,29 @@ final class TLSSession {
     return status == 1 ? .bytes(count) : outcome(of: status)
   }
 
-  var hasBufferedInput: Bool { SSL_has_pending(ssl) == 1 }
+  var hasBufferedInput: Bool {
+    SSL_has_pending(ssl) == 1 || carrier.pointee.lower?.hasBufferedInput == true
+  }
 
-  /// Best effort: if the socket takes no more, the peer sees an end without it.
+  /// Best effort: if the socket takes no more, the peer sees an end without it. The innermost layer first.
   func sendCloseNotify() {
-    guard isSecured, !hasFailed else { return }
-    ERR_clear_error()
-    _ = SSL_shutdown(ssl)
-    ERR_clear_error()
+    if isSecured, !hasFailed {
+      ERR_clear_error()
+      _ = SSL_shutdown(ssl)
+      ERR_clear_error()
+    }
+    carrier.pointee.lower?.sendCloseNotify()
   }
 
   private func outcome(of status: Int32) -> Outcome {
     switch SSL_get_error(ssl, status) {
-    case SSL_ERROR_WANT_READ: return .needsInput
-    case SSL_ERROR_WANT_WRITE: return .needsOutput
+    // What the socket must be ready for; the layer below may have to write before it can read.
+    case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
+      return carrier.pointee.waitsForOutput ? .needsOutput : .needsInput
     case SSL_ERROR_ZERO_RETURN: return .end
     case SSL_ERROR_SYSCALL:
       hasFailed = true
-      return socket.pointee.lastError != 0 ? .failed(.system(socket.pointee.lastError)) : .end
+      return carrier.pointee.failure.map { .failed($0) } ?? .end
     default:
       hasFailed = true
       // A connection that just ends (no close_notify) is an end like TCP's: WebSocket has its own close.
@@ -158,7 +171,7 @@ final class TLSSession {
   }
 
   private var isEndWithoutNotify: Bool {
-    socket.pointee.sawEnd
+    carrier.pointee.sawEnd
       && openssl_error_reason(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
   }
 }

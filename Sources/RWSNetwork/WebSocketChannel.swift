@@ -6,9 +6,9 @@ package struct HandshakeInfo: Sendable {
   /// 101.
   package var status: Int
   package var fields: HTTPFields
-  /// Numeric address and port of the peer, as in `127.0.0.1:443` or `[::1]:443`.
+  /// Numeric address and port of the peer, or of the proxy, as in `127.0.0.1:443` or `[::1]:443`.
   package var peerAddress: String
-  /// As in `TLSv1.3`; nil without TLS.
+  /// As in `TLSv1.3`; nil without TLS with the target.
   package var tlsVersion: String?
 }
 

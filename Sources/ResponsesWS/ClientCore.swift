@@ -61,7 +61,7 @@ final class ClientCore: @unchecked Sendable {
     let mayNeedTLS = url.isSecure || options.caFile != nil
     let tls = mayNeedTLS ? try TLSContext.client(extraCAFile: options.caFile) : nil
     var connect = ConnectOptions(url: url, tls: tls, fields: fields)
-    connect.timeoutNanoseconds = options.connectTimeout?.nanoseconds ?? .max
+    connect.timeouts.overall = options.connectTimeout?.nanoseconds ?? .max
     connect.limits.receivedMessageBytes = options.messageBytesMax
     return connect
   }

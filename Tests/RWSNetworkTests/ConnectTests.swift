@@ -28,7 +28,7 @@ extension NetworkTests {
     ) -> WebSocketChannel {
       var options = ConnectOptions(
         url: url, tls: tls, fields: HTTPFields(["Authorization": "Bearer secret-key"]))
-      options.timeoutNanoseconds = milliseconds * 1_000_000
+      options.timeouts.overall = milliseconds * 1_000_000
       return WebSocketChannel(connecting: options, on: loop, delegate: client)
     }
 
@@ -79,6 +79,26 @@ extension NetworkTests {
       let failure = try failure(server.url(), milliseconds: 200)
       #expect(failure.kind == .timedOut(.upgrading))
       #expect(failure.message.contains("127.0.0.1:\(server.port)"))
+    }
+
+    @Test("each stage has its own limit, which its message gives; the others keep theirs")
+    func stageLimits() throws {
+      let server = try RawServer(loop)
+      var options = ConnectOptions(url: try server.url(), tls: try .client())
+      for (url, limit, stage) in [
+        (try server.url(), \ConnectTimeouts.upgrade, NetworkFailure.Stage.upgrading),
+        (try server.url(secure: true), \ConnectTimeouts.tls, .securing),
+      ] {
+        options.url = url
+        options.timeouts = ConnectTimeouts()
+        options.timeouts[keyPath: limit] = 150_000_000
+        let client = Recorder()
+        let channel = WebSocketChannel(connecting: options, on: loop, delegate: client)
+        try loop.drive { client.failure != nil }
+        #expect(client.failure?.kind == .timedOut(stage))
+        #expect(client.failure?.message.contains("after 150 ms, the limit of this stage") == true)
+        channel.abort()
+      }
     }
 
     @Test("a refusal whose body never ends is reported with its status at the timeout")
