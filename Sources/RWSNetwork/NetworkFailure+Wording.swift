@@ -51,7 +51,7 @@ extension NetworkFailure {
       failure.failureKind, "TLS with \(peer) failed: \(failure.text). \(failure.advice)")
   }
 
-  static func refused(_ peer: String, _ refusal: UpgradeRefusal) -> NetworkFailure {
+  static func refused(_ peer: String, _ refusal: HTTPRefusal) -> NetworkFailure {
     let status = refusal.head.status
     // The body stays out of the sentence: it may repeat a credential.
     let advice =

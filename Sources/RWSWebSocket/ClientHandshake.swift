@@ -54,19 +54,10 @@ extension HandshakeFailure: CustomStringConvertible {
   }
 }
 
-/// An ordinary HTTP answer in place of the upgrade.
-package struct UpgradeRefusal: Error, Equatable, Sendable {
-  package let head: HTTPResponseHead
-  /// At most `ClientHandshake.bodyBytesMax` bytes.
-  package let body: [UInt8]
-  /// The body was longer, malformed or cut off.
-  package let isBodyPartial: Bool
-}
-
 /// The opening handshake of a client (RFC 6455 §4.1).
 ///
-///   head ──101, all checks──▶ done (upgraded)         1xx: the next head
-///     └──other status──▶ body ──its end, EOF or 64 KiB──▶ done (refused)
+///   awaiting ──101, all checks──▶ done (upgraded)
+///      └──other status, with its body──▶ done (refused)
 ///
 /// Redirects are not followed: a refusal with status 3xx goes to the caller, for credentials must not
 /// travel to a place that the user did not name.
@@ -75,18 +66,10 @@ package struct ClientHandshake: Sendable {
     case needMore
     /// What is left in the input are frames.
     case upgraded(HTTPResponseHead)
-    case refused(UpgradeRefusal)
+    case refused(HTTPRefusal)
     case failed(HandshakeFailure)
   }
 
-  private enum State {
-    case head(HTTPHeadReader<HTTPStatusLine>, interimAnswers: Int)
-    case body(HTTPResponseHead, HTTPBodyReader, [UInt8])
-    case done(Step)
-  }
-
-  package static let bodyBytesMax = 64 * 1024
-  private static let interimAnswersMax = 10
   private static let reservedFields = [
     "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version",
     "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol", "Sec-WebSocket-Accept",
@@ -96,7 +79,7 @@ package struct ClientHandshake: Sendable {
   private let request: HTTPRequestHead
   private let expectedAccept: String
   private let subprotocols: [String]
-  private var state = State.head(HTTPHeadReader(), interimAnswers: 0)
+  private var answer = HTTPSwitchReader(switchingOn: 101...101)
 
   /// `nonce`: 16 bytes from a random source, new for each connection. `fields`: whatever else the request
   /// is to carry; a Host among them replaces the one made from the URL.
@@ -133,66 +116,19 @@ package struct ClientHandshake: Sendable {
   }
 
   /// Call after each read until the answer is not `needMore`.
-  package mutating func next(_ input: inout ByteBuffer) -> Step {
-    while true {
-      let step: Step?
-      switch state {
-      case .head(let reader, let interim): step = readHead(reader, interim, &input)
-      case .body(let head, let reader, let body): step = readBody(head, reader, body, &input)
-      case .done(let step): return step
-      }
-      guard let step else { continue }
-      if step != .needMore { state = .done(step) }
-      return step
-    }
-  }
+  package mutating func next(_ input: inout ByteBuffer) -> Step { judge(answer.next(&input)) }
 
-  /// The server ended its half of the stream, and `next` has answered `needMore`. A shell whose time limit
-  /// passed may call it too: a refusal whose body is late says more than the time limit.
-  package mutating func receiveEOF() -> Step {
-    let step: Step
-    switch state {
-    case .head: step = .failed(.endOfStream)
-    case .body(let head, var reader, let body):
-      var isPartial = false
-      do throws(HTTPBodyError) { try reader.receiveEOF() } catch { isPartial = true }
-      step = .refused(UpgradeRefusal(head: head, body: body, isBodyPartial: isPartial))
-    case .done(let done): step = done
-    }
-    state = .done(step)
-    return step
-  }
+  /// As `HTTPSwitchReader.receiveEOF`.
+  package mutating func receiveEOF() -> Step { judge(answer.receiveEOF()) }
 
-  /// nil: go on, in the state that was set.
-  private mutating func readHead(
-    _ reader: HTTPHeadReader<HTTPStatusLine>, _ interimAnswers: Int, _ input: inout ByteBuffer
-  ) -> Step? {
-    var reader = reader
-    let head: HTTPResponseHead
-    do throws(HTTPHeadError) {
-      guard let whole = try reader.next(&input) else {
-        state = .head(reader, interimAnswers: interimAnswers)
-        return .needMore
-      }
-      head = whole
-    } catch {
-      return .failed(.head(error))
-    }
-    if head.status == 101 {
-      return violation(in: head).map { .failed($0) } ?? .upgraded(head)
-    }
-    if head.status < 200 {
-      guard interimAnswers < Self.interimAnswersMax else {
-        return .failed(.tooManyInterimAnswers)
-      }
-      state = .head(HTTPHeadReader(), interimAnswers: interimAnswers + 1)
-      return nil
-    }
-    do throws(HTTPBodyError) {
-      state = .body(head, HTTPBodyReader(try HTTPBodyFraming(of: head)), [])
-      return nil
-    } catch {
-      return .refused(UpgradeRefusal(head: head, body: [], isBodyPartial: true))
+  private func judge(_ step: HTTPSwitchReader.Step) -> Step {
+    switch step {
+    case .needMore: .needMore
+    case .switched(let head): violation(in: head).map { .failed($0) } ?? .upgraded(head)
+    case .refused(let refusal): .refused(refusal)
+    case .failed(.head(let error)): .failed(.head(error))
+    case .failed(.tooManyInterimAnswers): .failed(.tooManyInterimAnswers)
+    case .failed(.endOfStream): .failed(.endOfStream)
     }
   }
 
@@ -213,32 +149,5 @@ package struct ClientHandshake: Sendable {
       return .unexpectedSubprotocol(name)
     }
     return nil
-  }
-
-  private mutating func readBody(
-    _ head: HTTPResponseHead, _ reader: HTTPBodyReader, _ body: [UInt8],
-    _ input: inout ByteBuffer
-  ) -> Step? {
-    var reader = reader
-    var body = body
-    do throws(HTTPBodyError) {
-      switch try reader.next(&input) {
-      case .needMore:
-        state = .body(head, reader, body)
-        return .needMore
-      case .part(let part):
-        let room = Self.bodyBytesMax - body.count
-        body.append(contentsOf: part.prefix(room))
-        guard part.count <= room else {
-          return .refused(UpgradeRefusal(head: head, body: body, isBodyPartial: true))
-        }
-        state = .body(head, reader, body)
-        return nil
-      case .end:
-        return .refused(UpgradeRefusal(head: head, body: body, isBodyPartial: false))
-      }
-    } catch {
-      return .refused(UpgradeRefusal(head: head, body: body, isBodyPartial: true))
-    }
   }
 }

@@ -42,6 +42,10 @@ enum HTTPSyntax {
     byte >= UInt8(ascii: "A") && byte <= UInt8(ascii: "Z") ? byte | 0x20 : byte
   }
 
+  static func lowercased(_ bytes: ArraySlice<UInt8>) -> String {
+    String(decoding: bytes.map(lowercased), as: UTF8.self)
+  }
+
   /// A number without sign or blanks; nil if it is empty, has other characters or does not fit.
   static func number(_ bytes: some Collection<UInt8>, radix: Int = 10) -> Int? {
     var value = 0

@@ -8,6 +8,14 @@ package enum WebSocketURLError: Error, Equatable, Sendable {
   case invalidHost
   case invalidPort
   case invalidCharacter
+
+  init(_ error: URLAuthorityError) {
+    switch error {
+    case .missingHost: self = .missingHost
+    case .invalidHost: self = .invalidHost
+    case .invalidPort: self = .invalidPort
+    }
+  }
 }
 
 extension WebSocketURLError: CustomStringConvertible {
@@ -45,7 +53,7 @@ package struct WebSocketURL: Hashable, Sendable {
     guard bytes.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw .invalidCharacter }
     let schemeEnd = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.count
     guard bytes[schemeEnd...].starts(with: "://".utf8) else { throw .missingScheme }
-    let scheme = Self.lowercased(bytes[..<schemeEnd])
+    let scheme = HTTPSyntax.lowercased(bytes[..<schemeEnd])
     switch scheme {
     case "ws", "http": isSecure = false
     case "wss", "https": isSecure = true
@@ -56,7 +64,13 @@ package struct WebSocketURL: Hashable, Sendable {
     let rest = bytes[(schemeEnd + 3)...]
     let authority = rest.prefix { $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "?") }
     guard !authority.contains(UInt8(ascii: "@")) else { throw .userInfo }
-    (host, isIPv6, port) = try Self.parse(authority: authority, defaultPort: isSecure ? 443 : 80)
+    do throws(URLAuthorityError) {
+      let place = try URLAuthority(authority)
+      (host, isIPv6) = (place.host, place.isIPv6)
+      port = place.port ?? (isSecure ? 443 : 80)
+    } catch {
+      throw WebSocketURLError(error)
+    }
 
     let target = rest[authority.endIndex...]
     let path = target.prefix { $0 != UInt8(ascii: "?") }
@@ -79,55 +93,10 @@ package struct WebSocketURL: Hashable, Sendable {
 
   /// The value of the Host field: the port only if it is not the scheme's own (RFC 6455 §4.1).
   package var authority: String {
-    let name = isIPv6 ? "[\(host)]" : host
-    return port == (isSecure ? 443 : 80) ? name : "\(name):\(port)"
-  }
-
-  private static func parse(
-    authority: ArraySlice<UInt8>, defaultPort: Int
-  ) throws(WebSocketURLError) -> (host: String, isIPv6: Bool, port: Int) {
-    guard let first = authority.first else { throw .missingHost }
-    let isIPv6 = first == UInt8(ascii: "[")
-    let host: ArraySlice<UInt8>
-    var rest: ArraySlice<UInt8>
-    if isIPv6 {
-      guard let close = authority.firstIndex(of: UInt8(ascii: "]")) else { throw .invalidHost }
-      host = authority[..<close].dropFirst()
-      rest = authority[(close + 1)...]
-      guard IPAddressText.isIPv6(host) else { throw .invalidHost }
-    } else {
-      host = authority.prefix { $0 != UInt8(ascii: ":") }
-      rest = authority[host.endIndex...]
-      guard !host.isEmpty else { throw .missingHost }
-      guard isRegisteredName(host) else { throw .invalidHost }
+    guard port == (isSecure ? 443 : 80) else {
+      return URLAuthority.text(host: host, isIPv6: isIPv6, port: port)
     }
-    guard let colon = rest.first else { return (lowercased(host), isIPv6, defaultPort) }
-    guard colon == UInt8(ascii: ":") else { throw .invalidHost }
-    rest = rest.dropFirst()
-    guard let port = HTTPSyntax.number(rest), (1...65535).contains(port) else {
-      throw .invalidPort
-    }
-    return (lowercased(host), isIPv6, port)
-  }
-
-  /// Letters, digits, hyphens, underscores and dots: what DNS and resolvers know. Other names must be given
-  /// in their ASCII (xn--) form.
-  private static func isRegisteredName(_ bytes: ArraySlice<UInt8>) -> Bool {
-    guard bytes.count <= 253 else { return false }
-    let labels = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    let named = labels.last?.isEmpty == true ? labels.dropLast() : labels[...]
-    return !named.isEmpty
-      && named.allSatisfy { label in
-        !label.isEmpty && label.count <= 63
-          && label.allSatisfy { byte in
-            switch HTTPSyntax.lowercased(byte) {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-              UInt8(ascii: "-"), UInt8(ascii: "_"):
-              true
-            default: false
-            }
-          }
-      }
+    return isIPv6 ? "[\(host)]" : host
   }
 
   /// RFC 3986 §3.3, §3.4: pchar, slash and question mark.
@@ -148,9 +117,5 @@ package struct WebSocketURL: Hashable, Sendable {
       }
     }
     return true
-  }
-
-  private static func lowercased(_ bytes: ArraySlice<UInt8>) -> String {
-    String(decoding: bytes.map(HTTPSyntax.lowercased), as: UTF8.self)
   }
 }

@@ -213,7 +213,7 @@ import Testing
 
   // MARK: Refusals
 
-  private func refusal(_ text: String) throws -> UpgradeRefusal {
+  private func refusal(_ text: String) throws -> HTTPRefusal {
     guard case .refused(let refusal) = try answer(text) else {
       Issue.record("not a refusal")
       throw HandshakeFailure.endOfStream
