@@ -4,7 +4,8 @@
 SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
-        test-readme test-scanner test-packaging asan tsan sanitizers dependencies test-dependencies fresh clean
+        test-readme test-scanner test-packaging test-bench asan tsan sanitizers bench bench-memory \
+        dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
 C_FLAGS := -std=c11 -Wall -Wextra -Werror -pedantic -IInclude $(CFLAGS)
@@ -36,13 +37,13 @@ build/bin/%-c: bindings/c/examples/%.c Include/responsesws.h build/.built
 # --- know that it works ------------------------------------------------------------------------
 
 TEST_PARTS := check test-swift test-abi test-python test-server test-readme test-scanner \
-              test-packaging sanitizers
+              test-packaging test-bench sanitizers
 
 test: build test-dependencies
 	@scripts/run-tests $(TEST_PARTS)
 
-check test-abi test-python test-server test-readme test-scanner test-packaging sanitizers asan tsan: \
-        build test-dependencies
+check test-abi test-python test-server test-readme test-scanner test-packaging test-bench sanitizers \
+        asan tsan: build test-dependencies
 	@scripts/run-tests $@
 
 test-swift: test-dependencies
@@ -51,6 +52,15 @@ test-swift: test-dependencies
 # A Debian with nothing but what the README asks for, in a chroot (root, network, some minutes).
 fresh:
 	@scripts/fresh-machine
+
+# --- know how fast it is (docs/benchmarks.md) ----------------------------------------------------
+
+# BENCH_FLAGS="--rounds 1 --only C" and the like.
+bench: build
+	@scripts/bench $(BENCH_FLAGS)
+
+bench-memory: build
+	@scripts/bench --memory $(BENCH_FLAGS)
 
 # --- what is needed ----------------------------------------------------------------------------
 
