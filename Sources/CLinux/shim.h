@@ -7,6 +7,9 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+/* getaddrinfo's GNU errors (glibc's netdb.h). */
+enum { LINUX_EAI_NODATA = -5, LINUX_EAI_ADDRFAMILY = -9 };
+
 int accept4(int descriptor, struct sockaddr *address, socklen_t *length, int flags);
 
 /* prctl is variadic, which Swift cannot call. */

@@ -18,8 +18,8 @@ final class ClientConnection {
 
   private enum State {
     case idle
-    case resolving(Resolver.Lookup, LoopConfined<ClientConnection>)
-    case connecting(Connector)
+    case resolving(Dialer)
+    case connecting(Dialer)
     case securingProxy(ByteStream)
     case tunnelling(ByteStream)
     case securing(ByteStream)
@@ -87,7 +87,7 @@ final class ClientConnection {
     } catch {
       return fail(NetworkFailure(.handshake, "The upgrade cannot be requested: \(error)."))
     }
-    resolve()
+    dial()
   }
 
   // MARK: Dialling the target or its proxy
@@ -108,32 +108,24 @@ final class ClientConnection {
     }
   }
 
-  private func resolve() {
-    if let address = Resolver.numeric(dialledHost, dialledPort) { return connect(to: [address]) }
-    let back = LoopConfined(self)
-    let lookup = Resolver.resolve(dialledHost, dialledPort, on: loop) { back.value?.resolved($0) }
-    enter(.resolving(lookup, back))
+  private func dial() {
+    let address = Resolver.numeric(dialledHost, dialledPort)
+    let dialer = Dialer(
+      address.map { .addresses([$0]) } ?? .name(dialledHost, dialledPort),
+      options.happyEyeballs, lookupDeadline: stageDeadline(.resolving), on: loop,
+      began: { self.dialling() }, completion: { self.dialled($0) })
+    enter(.resolving(dialer))
+    dialer.start()
   }
 
-  private func resolved(_ outcome: Resolver.Outcome) {
-    guard case .resolving(_, let back) = state else { return }
-    back.value = nil
+  private func dialling() {
+    guard case .resolving(let dialer) = state else { return }
+    enter(.connecting(dialer))
+  }
+
+  private func dialled(_ outcome: Dialer.Outcome) {
     switch outcome {
-    case .addresses(let addresses): connect(to: addresses)
-    case .failure(let text): fail(.unresolved(dialledHost, text))
-    }
-  }
-
-  private func connect(to addresses: [SocketAddress]) {
-    let connector = Connector(
-      to: addresses, deadline: stageDeadline(.connecting), on: loop
-    ) { self.connected($0) }
-    enter(.connecting(connector))
-    connector.start()
-  }
-
-  private func connected(_ outcome: Connector.Outcome) {
-    switch outcome {
+    case .unresolved(let text): fail(.unresolved(dialledHost, text))
     case .failed(let code, let address): fail(.unconnected(dialledPeer, address, code))
     case .connected(let descriptor, let address):
       peerAddress = address.description
@@ -287,10 +279,7 @@ final class ClientConnection {
     stopTimer()
     switch state {
     case .idle, .ended: break
-    case .resolving(let lookup, let back):
-      lookup.cancel()
-      back.value = nil
-    case .connecting(let connector): connector.cancel()
+    case .resolving(let dialer), .connecting(let dialer): dialer.cancel()
     case .securingProxy(let stream), .tunnelling(let stream), .securing(let stream),
       .upgrading(let stream):
       stream.close()
@@ -300,8 +289,8 @@ final class ClientConnection {
 
   func closeInForkedChild() {
     switch state {
-    case .idle, .resolving, .ended: break
-    case .connecting(let connector): connector.closeInForkedChild()
+    case .idle, .ended: break
+    case .resolving(let dialer), .connecting(let dialer): dialer.closeInForkedChild()
     case .securingProxy(let stream), .tunnelling(let stream), .securing(let stream),
       .upgrading(let stream):
       stream.closeInForkedChild()
@@ -377,12 +366,4 @@ extension ClientConnection: ByteStreamOwner {
     guard let step = handshake?.receiveEOF() else { return }
     answered(step, stream)
   }
-}
-
-/// Carries a reference that belongs to a loop through a `@Sendable` closure that runs on it. The loop's side
-/// empties it, so that a resolver's thread, which may free the box, never frees the value.
-private final class LoopConfined<Value: AnyObject>: @unchecked Sendable {
-  var value: Value?
-
-  init(_ value: Value) { self.value = value }
 }

@@ -10,6 +10,7 @@ package struct ConnectOptions: Sendable {
   /// Sent besides those of the handshake (a Host among them replaces the URL's).
   package var fields: HTTPFields
   package var timeouts = ConnectTimeouts()
+  var happyEyeballs = HappyEyeballs<SocketAddress>.Options()
   package var limits = ChannelLimits()
 
   package init(url: WebSocketURL, tls: TLSContext? = nil, fields: HTTPFields = HTTPFields()) {

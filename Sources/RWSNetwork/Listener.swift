@@ -75,7 +75,7 @@ package final class Listener {
     let addresses: [SocketAddress]
     switch Resolver.resolveBlocking(options.host, options.port) {
     case .addresses(let found): addresses = found
-    case .failure(let text): throw .unresolved(options.host, text)
+    case .failure(let failure): throw .unresolved(options.host, failure.text)
     }
     var code = EADDRNOTAVAIL
     for address in addresses {

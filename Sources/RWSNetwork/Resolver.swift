@@ -6,8 +6,26 @@ import Glibc
 enum Resolver {
   enum Outcome: Sendable {
     case addresses([SocketAddress])
-    /// The text of getaddrinfo's error.
-    case failure(String)
+    case failure(Failure)
+  }
+
+  struct Failure: Sendable {
+    /// Of getaddrinfo's error.
+    var text: String
+    /// The name may exist, but has no address of this family.
+    var isAbsence = false
+  }
+
+  enum Family: Sendable {
+    case v4, v6, any
+
+    fileprivate var number: Int32 {
+      switch self {
+      case .v4: AF_INET
+      case .v6: AF_INET6
+      case .any: AF_UNSPEC
+      }
+    }
   }
 
   /// More look-ups than this wait for a thread.
@@ -19,15 +37,17 @@ enum Resolver {
   final class Lookup: @unchecked Sendable {
     fileprivate let host: String
     fileprivate let port: UInt16
+    fileprivate let family: Family
     private let lock = Lock()
     private var target: (loop: EventLoop, completion: @Sendable (Outcome) -> Void)?
 
     fileprivate init(
-      _ host: String, _ port: UInt16, _ loop: EventLoop,
+      _ host: String, _ port: UInt16, _ family: Family, _ loop: EventLoop,
       _ completion: @escaping @Sendable (Outcome) -> Void
     ) {
       self.host = host
       self.port = port
+      self.family = family
       target = (loop, completion)
     }
 
@@ -50,18 +70,18 @@ enum Resolver {
 
   /// The address that `host` is, if it is a numeric one.
   static func numeric(_ host: String, _ port: UInt16) -> SocketAddress? {
-    guard case .addresses(let addresses) = lookUp(host, port, flags: AI_NUMERICHOST) else {
+    guard case .addresses(let addresses) = lookUp(host, port, .any, flags: AI_NUMERICHOST) else {
       return nil
     }
     return addresses.first
   }
 
-  /// Looks `host` up on a helper thread; `completion` is posted to `loop`.
+  /// Looks the addresses of one family, or of all, up on a helper thread; `completion` is posted to `loop`.
   static func resolve(
-    _ host: String, _ port: UInt16, on loop: EventLoop,
+    _ host: String, _ port: UInt16, _ family: Family = .any, on loop: EventLoop,
     _ completion: @escaping @Sendable (Outcome) -> Void
   ) -> Lookup {
-    let lookup = Lookup(host, port, loop, completion)
+    let lookup = Lookup(host, port, family, loop, completion)
     let mustStart = ProcessState.withLock {
       let isForked = shared.pointee.guardOfThreads.isForkedChild
       // The threads of the parent are not here.
@@ -77,7 +97,7 @@ enum Resolver {
 
   /// Resolves on this thread. For binding, where nobody waits.
   static func resolveBlocking(_ host: String, _ port: UInt16) -> Outcome {
-    lookUp(host, port, flags: 0)
+    lookUp(host, port, .any, flags: 0)
   }
 
   private struct Shared {
@@ -98,7 +118,7 @@ enum Resolver {
     let status = Thread.start(&thread, name: "rws-resolver", stackBytes: stackBytes) {
       while let lookup = next() {
         guard !lookup.isCancelled else { continue }
-        lookup.finish(lookUp(lookup.host, lookup.port, flags: 0))
+        lookup.finish(lookUp(lookup.host, lookup.port, lookup.family, flags: 0))
       }
     }
     guard status != 0 else {
@@ -113,7 +133,7 @@ enum Resolver {
       return shared.pointee.waiting
     }
     for lookup in stranded {
-      lookup.finish(.failure("no thread for the look-up: \(systemMessage(status))"))
+      lookup.finish(.failure(Failure(text: "no thread for the look-up: \(systemMessage(status))")))
     }
   }
 
@@ -128,9 +148,11 @@ enum Resolver {
     }
   }
 
-  private static func lookUp(_ host: String, _ port: UInt16, flags: Int32) -> Outcome {
+  private static func lookUp(
+    _ host: String, _ port: UInt16, _ family: Family, flags: Int32
+  ) -> Outcome {
     var hints = addrinfo()
-    hints.ai_family = AF_UNSPEC
+    hints.ai_family = family.number
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
     hints.ai_flags = flags | AI_NUMERICSERV
     var list: UnsafeMutablePointer<addrinfo>?
@@ -138,7 +160,9 @@ enum Resolver {
     guard status == 0 else {
       let code = errno
       return .failure(
-        status == EAI_SYSTEM ? systemMessage(code) : String(cString: gai_strerror(status)))
+        Failure(
+          text: status == EAI_SYSTEM ? systemMessage(code) : String(cString: gai_strerror(status)),
+          isAbsence: [LINUX_EAI_NODATA, LINUX_EAI_ADDRFAMILY].contains(Int(status))))
     }
     defer { if let list { freeaddrinfo(list) } }
     var addresses: [SocketAddress] = []
@@ -151,6 +175,6 @@ enum Resolver {
       }
       entry = current.pointee.ai_next
     }
-    return addresses.isEmpty ? .failure("no address") : .addresses(addresses)
+    return addresses.isEmpty ? .failure(Failure(text: "no address", isAbsence: true)) : .addresses(addresses)
   }
 }

@@ -35,6 +35,15 @@ struct SocketAddress: Sendable {
     }
   }
 
+  /// The address in 16 bytes, an IPv4 one mapped (RFC 4291 §2.5.5.2).
+  var mappedBytes: [UInt8] {
+    withUnsafeBytes(of: storage) { bytes in
+      family == AF_INET6
+        ? Array(bytes[8..<24])
+        : [UInt8](repeating: 0, count: 10) + [0xff, 0xff] + Array(bytes[4..<8])
+    }
+  }
+
   var port: UInt16 {
     withUnsafeBytes(of: storage) {
       // The port stands at the same place in sockaddr_in and sockaddr_in6.

@@ -56,14 +56,11 @@ extension NetworkTests {
 
     @Test("the connect timeout says that TCP did not answer")
     func connectTimeout() throws {
-      let server = try RawServer(loop, backlog: 0)
-      // Fill the accept queue: further SYNs are dropped.
-      var fillers: [RawPeer] = []
-      for _ in 0..<4 { fillers.append(try RawPeer.connect(loop, port: server.port)) }
-      let failure = try failure(server.url(), milliseconds: 300)
+      let server = try DeadServer(loop)
+      let url = try WebSocketURL("ws://127.0.0.1:\(server.port)/")
+      let failure = try failure(url, milliseconds: 300)
       #expect(failure.kind == .timedOut(.connecting))
       #expect(failure.message.contains("300 ms"))
-      fillers.removeAll()
     }
 
     @Test("the connect timeout says that TLS did not answer")
@@ -219,41 +216,6 @@ extension NetworkTests {
       loop.settle()
       #expect(client.failures.isEmpty)
       #expect(server.accepted.isEmpty)
-    }
-
-    @Test("the second address is tried when the first refuses")
-    func secondAddress() throws {
-      let closed = try RawServer(loop).port
-      let server = try RawServer(loop)
-      let addresses = [closed, server.port].compactMap { Resolver.numeric("127.0.0.1", $0) }
-      var descriptor: Int32 = -1
-      let connector = Connector(
-        to: addresses, deadline: MonotonicClock.deadline(after: 10_000_000_000), on: loop
-      ) {
-        if case .connected(let made, _) = $0 { descriptor = made }
-      }
-      connector.start()
-      try loop.drive { descriptor >= 0 }
-      close(descriptor)
-    }
-
-    @Test("a first address that never answers costs its share of the time, not all of it")
-    func deadFirstAddress() throws {
-      let dead = try RawServer(loop, backlog: 0)
-      var fillers: [RawPeer] = []
-      for _ in 0..<4 { fillers.append(try RawPeer.connect(loop, port: dead.port)) }
-      let server = try RawServer(loop)
-      let addresses = [dead.port, server.port].compactMap { Resolver.numeric("127.0.0.1", $0) }
-      let start = MonotonicClock.now()
-      var descriptor: Int32 = -1
-      let connector = Connector(to: addresses, deadline: start + 400_000_000, on: loop) {
-        if case .connected(let made, _) = $0 { descriptor = made }
-      }
-      connector.start()
-      try loop.drive { descriptor >= 0 }
-      #expect(MonotonicClock.now() - start >= 190_000_000)
-      close(descriptor)
-      fillers.removeAll()
     }
   }
 }

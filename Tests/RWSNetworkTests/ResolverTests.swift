@@ -39,11 +39,11 @@ extension NetworkTests {
 
     @Test("a failed look-up says why")
     func failure() {
-      guard case .failure(let text) = Resolver.resolveBlocking("no-such-host.invalid", 1) else {
+      guard case .failure(let failure) = Resolver.resolveBlocking("no-such-host.invalid", 1) else {
         Issue.record("resolved")
         return
       }
-      #expect(!text.isEmpty)
+      #expect(!failure.text.isEmpty)
     }
   }
 }

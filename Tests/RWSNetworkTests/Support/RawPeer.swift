@@ -20,9 +20,11 @@ final class RawPeer {
   deinit { close() }
 
   /// Connects to `port` of this machine.
-  static func connect(_ loop: EventLoop, port: UInt16) throws -> RawPeer {
-    let address = try #require(Resolver.numeric("127.0.0.1", port))
-    let descriptor = Socket.make(family: AF_INET)
+  static func connect(
+    _ loop: EventLoop, port: UInt16, host: String = "127.0.0.1"
+  ) throws -> RawPeer {
+    let address = try #require(Resolver.numeric(host, port))
+    let descriptor = Socket.make(family: address.family)
     _ = address.withSockaddr { Glibc.connect(descriptor, $0, address.length) }
     return RawPeer(loop, descriptor)
   }
@@ -93,10 +95,10 @@ final class RawServer {
   let descriptor: Int32
   let port: UInt16
 
-  init(_ loop: EventLoop, backlog: Int32 = 16) throws {
+  init(_ loop: EventLoop, host: String = "127.0.0.1", backlog: Int32 = 16) throws {
     self.loop = loop
-    let address = try #require(Resolver.numeric("127.0.0.1", 0))
-    descriptor = Socket.make(family: AF_INET)
+    let address = try #require(Resolver.numeric(host, 0))
+    descriptor = Socket.make(family: address.family)
     let descriptor = self.descriptor
     _ = address.withSockaddr { bind(descriptor, $0, address.length) }
     listen(descriptor, backlog)
