@@ -207,10 +207,13 @@ typedef struct rws_client_options {
     rws_log_fn log;            /* NULL: silent */
     void *log_user_data;
     int32_t log_level;         /* lines up to this level; default RWS_LOG_WARNING */
-    int32_t reserved;
+    int32_t missed_pongs_max;  /* pings in a row that may stay unanswered; default 3, at most 1,000 */
+    int64_t ping_interval_ms;  /* silence before a ping, and between pings; default 20,000 */
+    int64_t write_stall_timeout_ms; /* bytes wait to be sent and the peer takes none; default 60,000 */
+    int64_t idle_timeout_ms;   /* a connection that no turn uses is closed; default RWS_NO_LIMIT */
 } rws_client_options;
 #define RWS_CLIENT_OPTIONS_INIT \
-    { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Makes a client. Nothing is connected yet.

@@ -12,6 +12,7 @@ package struct ConnectOptions: Sendable {
   package var timeouts = ConnectTimeouts()
   var happyEyeballs = HappyEyeballs<SocketAddress>.Options()
   package var limits = ChannelLimits()
+  package var liveness = LivenessLimits()
 
   package init(url: WebSocketURL, tls: TLSContext? = nil, fields: HTTPFields = HTTPFields()) {
     self.url = url

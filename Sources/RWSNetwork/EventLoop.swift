@@ -42,6 +42,15 @@ package final class EventLoop: @unchecked Sendable {
   /// The time of this iteration, nanoseconds of CLOCK_MONOTONIC.
   package private(set) var now = MonotonicClock.now()
 
+  /// How long waits have lasted beyond the timer that should have ended them, counting only what no scheduler
+  /// does: the process was stopped, or its machine was. A callback that took long is none of it.
+  private(set) var starved: Int64 = 0
+  private static let starvationMin: Int64 = 10_000_000_000
+
+  /// For tests, which have no machine to put to sleep.
+  var readClocks: (_ starved: Int64) -> ClockReading = { .now(starved: $0) }
+  var clocks: ClockReading { readClocks(starved) }
+
   private let lock = Lock()
   // Guarded by `lock`:
   private var jobs: [@Sendable () -> Void] = []
@@ -94,9 +103,10 @@ package final class EventLoop: @unchecked Sendable {
       needsWakeUp = jobs.isEmpty && !stopRequested
       return needsWakeUp
     }
-    let count = epoll_wait(
-      epoll, events.baseAddress, Int32(Self.eventsPerWait), mayWait ? waitMilliseconds(maxWait) : 0)
+    let (wait, timersDue) = mayWait ? plannedWait(maxWait) : (0, .max)
+    let count = epoll_wait(epoll, events.baseAddress, Int32(Self.eventsPerWait), wait)
     now = MonotonicClock.now()
+    if now > timersDue, now &- timersDue >= Self.starvationMin { starved &+= now &- timersDue }
     // A failed wait (EINTR) counts as one without events.
     for index in 0..<max(0, Int(count)) {
       dispatch(events[index])
@@ -112,15 +122,19 @@ package final class EventLoop: @unchecked Sendable {
 
   package var isForkedChild: Bool { forkGuard.isForkedChild }
 
-  private func waitMilliseconds(_ maxWait: Int64) -> Int32 {
+  /// How long to wait, and by when the timers expect it to be over.
+  private func plannedWait(_ maxWait: Int64) -> (milliseconds: Int32, timersDue: Int64) {
     var wait = max(0, maxWait)
+    var timersDue = Int64.max
     if let deadline = timers.nextDeadline() {
       // Read afresh: the iteration before may have taken long.
-      wait = min(wait, max(0, deadline &- MonotonicClock.now()))
+      let start = MonotonicClock.now()
+      wait = min(wait, max(0, deadline &- start))
+      timersDue = max(deadline, start)
     }
-    if wait == .max { return -1 }
+    if wait == .max { return (-1, timersDue) }
     // Rounded up: an early return would spin until the timer is due.
-    return Int32(clamping: wait / 1_000_000 + (wait % 1_000_000 == 0 ? 0 : 1))
+    return (Int32(clamping: wait / 1_000_000 + (wait % 1_000_000 == 0 ? 0 : 1)), timersDue)
   }
 
   private func dispatch(_ event: epoll_event) {

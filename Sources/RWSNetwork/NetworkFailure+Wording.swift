@@ -81,6 +81,38 @@ extension NetworkFailure {
       closeCode: CloseCode.abnormal.rawValue)
   }
 
+  static func dead(_ peer: String, silence: Int64, unansweredPings: Int) -> NetworkFailure {
+    let pings = unansweredPings == 1 ? "1 ping was" : "\(unansweredPings) pings were"
+    return NetworkFailure(
+      .dead,
+      "The connection to \(peer) is dead: nothing came for \(seconds(silence)), and \(pings) not "
+        + "answered. Check the network.",
+      closeCode: CloseCode.abnormal.rawValue)
+  }
+
+  static func stalled(_ peer: String, _ nanoseconds: Int64, queuedBytes: Int) -> NetworkFailure {
+    NetworkFailure(
+      .stalled,
+      "The connection to \(peer) stalled: of \(queuedBytes) bytes that wait to be sent it took none for "
+        + "\(seconds(nanoseconds)). Check the network and the server.",
+      closeCode: CloseCode.abnormal.rawValue)
+  }
+
+  static func suspended(_ peer: String, _ nanoseconds: Int64) -> NetworkFailure {
+    NetworkFailure(
+      .suspended,
+      "The connection to \(peer) was dropped: this machine or process stood still for "
+        + "\(seconds(nanoseconds)) (sleep, pause or stop), and the other side may have given it up.",
+      closeCode: CloseCode.abnormal.rawValue)
+  }
+
+  /// `80 s`, `0.3 s`.
+  private static func seconds(_ nanoseconds: Int64) -> String {
+    let tenths = nanoseconds / 100_000_000
+    let isWhole = tenths >= 100 || tenths % 10 == 0
+    return isWhole ? "\(tenths / 10) s" : "\(tenths / 10).\(tenths % 10) s"
+  }
+
   static func tooLarge(_ peer: String) -> NetworkFailure {
     NetworkFailure(
       .messageTooLarge,

@@ -31,6 +31,12 @@ package struct NetworkFailure: Error, Sendable {
     case peerClosed
     /// The connection ended without a close frame.
     case lost
+    /// Nothing came for too long, and pings stayed unanswered.
+    case dead
+    /// The peer took nothing of what waited to be sent for too long.
+    case stalled
+    /// This machine slept, or this process was stopped: what the peer has done meanwhile is unknown.
+    case suspended
     case messageTooLarge
     /// Out of descriptors, threads or memory.
     case resources

@@ -44,6 +44,8 @@ package protocol WebSocketChannelDelegate: AnyObject {
 ///        │                    └──either side ends it─────┴──▶ ending ──flushed, peer gone or late──▶ closed
 ///        └──refused, failed, timed out───────────────────────────────────────────────────────────────▶ closed
 ///
+/// An open channel whose `LivenessClock` gives it up goes to *closed* without parting: nobody would answer.
+///
 /// The loop keeps a channel and its delegate alive until the channel is closed or aborted, one of which must
 /// happen before the loop is given up. (No weak references: their side tables look leaked to LeakSanitizer in
 /// a host that exits with live clients, and each load costs more than a small frame.)
@@ -55,6 +57,8 @@ package final class WebSocketChannel {
     case closing(ByteStream, TimerID)
     /// What remains is to part in good order.
     case ending(LingeringClose)
+    /// The socket is closed; the owner hears of it from the loop.
+    case dropped
     case closed
   }
 
@@ -76,8 +80,22 @@ package final class WebSocketChannel {
   private var bytesSent: UInt64 = 0
   private var unflushed = FlushQueue()
 
+  private var liveness: LivenessClock
+  /// Armed anew when it fires, not at every event: what was heard meanwhile only makes it late.
+  private var livenessTimer: (id: TimerID, due: Int64)?
+
   /// When bytes last came in (loop time).
-  package private(set) var lastReceived: Int64
+  package var lastReceived: Int64 { liveness.lastReceived }
+
+  /// Whether the owner awaits something, so that the connection is not idle however long it is silent.
+  package var isInUse: Bool {
+    get { liveness.isInUse }
+    set {
+      guard newValue != liveness.isInUse else { return }
+      liveness.isInUse = newValue
+      armLiveness()
+    }
+  }
 
   private static let readChunk = 64 << 10
   /// After so many bytes other descriptors get their turn.
@@ -101,7 +119,7 @@ package final class WebSocketChannel {
     self.loop = loop
     self.delegate = delegate
     role = .client
-    lastReceived = loop.now
+    liveness = LivenessClock(options.liveness, at: loop.clocks)
     endpoint = Self.makeEndpoint(.client, options.limits)
     let connection = ClientConnection(options, on: loop)
     peer = connection.peer
@@ -119,7 +137,7 @@ package final class WebSocketChannel {
     self.delegate = delegate
     role = .server
     peer = peerAddress
-    lastReceived = stream.loop.now
+    liveness = LivenessClock(.none, at: loop.clocks)
     endpoint = Self.makeEndpoint(.server, limits)
     state = .open(stream)
     // Both are far below the endpoint's limits: an answer's head, and what came with a request's.
@@ -148,7 +166,8 @@ package final class WebSocketChannel {
     case .failed(let failure): finish(failure)
     case .upgraded(let stream, let info, var input):
       state = .open(stream)
-      lastReceived = loop.now
+      liveness.resume(at: loop.now)
+      armLiveness()
       try? endpoint.input.append(input.bytes)
       input.shrink()
       stream.transfer(to: self)
@@ -192,7 +211,15 @@ package final class WebSocketChannel {
   private func send(
     _ tag: UInt64?, _ write: (inout WebSocketEndpoint) throws(SendError) -> Void
   ) -> Bool {
-    guard case .open = state, writeFailure == nil, !loop.isForkedChild else { return false }
+    guard isOpen, !loop.isForkedChild else { return false }
+    if tag != nil {
+      // A message must not go where nobody may listen any more: after a sleep the timer comes too late.
+      if liveness.looksForStandstill, let standstill = liveness.standstill(loop.clocks) {
+        drop(.suspended(peer, standstill))
+        return false
+      }
+      liveness.used(at: loop.now)
+    }
     do throws(SendError) {
       try write(&endpoint)
     } catch {
@@ -226,7 +253,10 @@ package final class WebSocketChannel {
       case .bytes(let count):
         endpoint.sent(count)
         bytesSent &+= UInt64(count)
+        liveness.wrote(at: loop.now)
       case .wouldBlock:
+        liveness.blocked(at: loop.now)
+        armLiveness()
         reportFlushed()
         return false
       case .failed(let failure):
@@ -253,12 +283,15 @@ package final class WebSocketChannel {
   /// A message callback may pause; the messages already read follow after `resumeReading`, from the loop.
   package func pauseReading() {
     isPaused = true
+    liveness.pause()
     openStream?.setReading(false)
   }
 
   package func resumeReading() {
     guard isPaused else { return }
     isPaused = false
+    liveness.resume(at: loop.now)
+    armLiveness()
     openStream?.setReading(true)
     scheduleRead()
   }
@@ -307,7 +340,7 @@ package final class WebSocketChannel {
     switch stream.read(into: room) {
     case .bytes(let count):
       endpoint.input.commit(count)
-      lastReceived = loop.now
+      liveness.received(at: loop.now)
       return count
     case .wouldBlock:
       if let writeFailure { end(.lost(peer, writeFailure)) }
@@ -344,11 +377,61 @@ package final class WebSocketChannel {
   private func finishBurst() {
     if hasUnpublishedMessages {
       hasUnpublishedMessages = false
+      liveness.used(at: loop.now)
       delegate?.channelFinishedRead(self)
     }
     // Pongs, if no callback has sent anything since.
     flush()
     if isIdle, endpoint.allocatedBytes > Self.idleBytes { endpoint.shrink() }
+  }
+
+  // MARK: Liveness
+
+  private func armLiveness() {
+    guard isOpen else { return }
+    let due = liveness.due
+    if let timer = livenessTimer, timer.due <= due { return }
+    stopLiveness()
+    guard due < .max else { return }
+    livenessTimer = (loop.schedule(at: due) { self.checkLiveness() }, due)
+  }
+
+  private func stopLiveness() {
+    if let timer = livenessTimer { loop.cancel(timer.id) }
+    livenessTimer = nil
+  }
+
+  private func checkLiveness() {
+    livenessTimer = nil
+    let clocks = loop.clocks
+    var verdict = liveness.check(clocks)
+    if case .dead = verdict {
+      // A loop that was held up may have bytes in the kernel's buffer that it has not looked at.
+      readBurst()
+      verdict = liveness.check(clocks)
+    }
+    guard isOpen else { return }
+    switch verdict {
+    case .alive: break
+    case .ping: ping()
+    case .dead(let silence, let pings):
+      return finish(.dead(peer, silence: silence, unansweredPings: pings))
+    case .stalled(let nanoseconds):
+      return finish(.stalled(peer, nanoseconds, queuedBytes: queuedBytes))
+    case .suspended(let nanoseconds): return finish(.suspended(peer, nanoseconds))
+    case .idle: return close(timeoutNanoseconds: Self.idleCloseTimeout)
+    }
+    armLiveness()
+  }
+
+  private static let idleCloseTimeout: Int64 = 5_000_000_000
+
+  /// Ends the connection at once, without a closing handshake, from inside the owner's call.
+  private func drop(_ failure: NetworkFailure) {
+    openStream?.close()
+    stopLiveness()
+    state = .dropped
+    loop.schedule(at: 0) { self.finish(failure) }
   }
 
   // MARK: Ending
@@ -365,6 +448,7 @@ package final class WebSocketChannel {
       let deadline = MonotonicClock.deadline(after: timeoutNanoseconds)
       let timer = loop.schedule(at: deadline) { self.finish(.closedLocally) }
       state = .closing(stream, timer)
+      stopLiveness()
       do throws(SendError) {
         try endpoint.close(CloseCode(rawValue: code), reason: reason)
       } catch {
@@ -374,7 +458,7 @@ package final class WebSocketChannel {
       // The peer's answer must be seen.
       if isPaused { resumeReading() }
       flush()
-    case .closing, .ending, .closed: break
+    case .closing, .ending, .dropped, .closed: break
     }
   }
 
@@ -384,6 +468,7 @@ package final class WebSocketChannel {
   package func abort() {
     guard !loop.isForkedChild else { return closeInForkedChild() }
     delegate = nil
+    stopLiveness()
     switch state {
     case .connecting(let connection): connection.cancel()
     case .open(let stream): stream.close()
@@ -391,7 +476,7 @@ package final class WebSocketChannel {
       loop.cancel(timer)
       stream.close()
     case .ending(let lingering): lingering.cancel()
-    case .closed: break
+    case .dropped, .closed: break
     }
     state = .closed
   }
@@ -401,7 +486,7 @@ package final class WebSocketChannel {
     case .connecting(let connection): connection.closeInForkedChild()
     case .open(let stream), .closing(let stream, _): stream.closeInForkedChild()
     case .ending(let lingering): lingering.closeInForkedChild()
-    case .closed: break
+    case .dropped, .closed: break
     }
   }
 
@@ -417,6 +502,7 @@ package final class WebSocketChannel {
   private func end(_ failure: NetworkFailure) {
     guard let stream = openStream else { return }
     if case .closing(_, let timer) = state { loop.cancel(timer) }
+    stopLiveness()
     var rest = ByteBuffer(bytesMax: 0)
     swap(&rest, &endpoint.output)
     // Set first: the burst under way must find the channel no longer reading.
@@ -432,6 +518,7 @@ package final class WebSocketChannel {
 
   /// The end: closes what is open and tells the delegate, once.
   private func finish(_ failure: NetworkFailure) {
+    stopLiveness()
     switch state {
     case .closed: return
     case .connecting(let connection): connection.cancel()
@@ -439,7 +526,7 @@ package final class WebSocketChannel {
     case .closing(let stream, let timer):
       loop.cancel(timer)
       stream.close()
-    case .ending: break
+    case .ending, .dropped: break
     }
     state = .closed
     let delegate = self.delegate
@@ -458,21 +545,22 @@ package final class WebSocketChannel {
   private var openStream: ByteStream? {
     switch state {
     case .open(let stream), .closing(let stream, _): stream
-    case .connecting, .ending, .closed: nil
+    case .connecting, .ending, .dropped, .closed: nil
     }
   }
 
   private var isClosing: Bool {
     switch state {
     case .closing: true
-    case .connecting, .open, .ending, .closed: false
+    case .connecting, .open, .ending, .dropped, .closed: false
     }
   }
 
+  /// Messages may be sent.
   package var isOpen: Bool {
     switch state {
-    case .open: true
-    case .connecting, .closing, .ending, .closed: false
+    case .open: writeFailure == nil
+    case .connecting, .closing, .ending, .dropped, .closed: false
     }
   }
 

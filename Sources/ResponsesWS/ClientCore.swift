@@ -27,6 +27,9 @@ final class ClientCore: @unchecked Sendable {
     guard 1...ClientOptions.messageBytesLimit ~= options.messageBytesMax else {
       throw ResponsesError(.invalidArgument, "message_bytes_max must be from 1 byte to 1 GiB.")
     }
+    guard 1...ClientOptions.missedPongsLimit ~= options.missedPongsMax else {
+      throw ResponsesError(.invalidArgument, "missed_pongs_max must be from 1 to 1,000.")
+    }
     self.options = options
     secrets = Secrets(options)
     do {
@@ -63,7 +66,16 @@ final class ClientCore: @unchecked Sendable {
     var connect = ConnectOptions(url: url, tls: tls, fields: fields)
     connect.timeouts.overall = options.connectTimeout?.nanoseconds ?? .max
     connect.limits.receivedMessageBytes = options.messageBytesMax
+    connect.liveness.pingInterval = limit(options.pingInterval)
+    connect.liveness.missedPongsMax = options.missedPongsMax
+    connect.liveness.writeStall = limit(options.writeStallTimeout)
+    connect.liveness.idle = limit(options.idleTimeout)
     return connect
+  }
+
+  /// At least a millisecond: no setting may turn a timer into a busy loop.
+  private static func limit(_ duration: Duration?) -> Int64 {
+    duration.map { max(1_000_000, $0.nanoseconds) } ?? .max
   }
 
   // MARK: Any thread

@@ -41,6 +41,15 @@ public struct ClientOptions: Sendable {
   public var eventGapTimeout: Duration? = .seconds(300)
   /// A whole turn, connecting included. nil: no limit.
   public var turnTimeout: Duration?
+  /// Silence on a connection before it is pinged; any byte that comes in is life. Shorter than what proxies and
+  /// NATs on the way close idle connections after. nil: no pings, and a vanished peer goes unnoticed.
+  public var pingInterval: Duration? = .seconds(20)
+  /// So many pings in a row may stay unanswered; one interval later the connection is dead. 1 to 1,000.
+  public var missedPongsMax = 3
+  /// Bytes wait to be sent, and the peer takes none for so long: the connection has stalled. nil: no limit.
+  public var writeStallTimeout: Duration? = .seconds(60)
+  /// A connection that no turn has used for so long is closed; the next turn connects anew. nil: kept.
+  public var idleTimeout: Duration?
   /// Bytes of one received message; at most 1 GiB.
   public var messageBytesMax = 64 << 20
   /// Receives log lines without newline and without credentials, on any thread of the library.
@@ -49,6 +58,7 @@ public struct ClientOptions: Sendable {
   public var logLevel = LogLevel.warning
 
   static let messageBytesLimit = 1 << 30
+  static let missedPongsLimit = 1000
   static let defaultBaseURL = "wss://api.openai.com/v1"
 
   public init(baseURL: String? = nil, apiKey: String? = nil) {

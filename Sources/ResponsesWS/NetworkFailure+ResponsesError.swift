@@ -22,7 +22,7 @@ extension ResponsesError {
       self.init(
         .messageTooLarge, failure.message + " The request is too large for this server; send less.")
     case .peerClosed: self.init(.peerClosed, failure.message)
-    case .lost: self.init(.connectionLost, failure.message)
+    case .lost, .dead, .stalled, .suspended: self.init(.connectionLost, failure.message)
     case .messageTooLarge: self.init(.messageTooLarge, failure.message)
     case .resources: self.init(.resources, failure.message)
     case .closedLocally: self.init(.closed, failure.message)

@@ -69,6 +69,7 @@ final class SessionCore: @unchecked Sendable {
       for action in actions { perform(action) }
     }
     isPerforming = false
+    channel?.isInUse = !turns.isEmpty
     armTimer()
   }
 

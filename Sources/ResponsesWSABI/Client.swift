@@ -50,6 +50,11 @@ extension ClientOptions {
     eventGapTimeout = try limit(
       options.event_gap_timeout_ms, default: eventGapTimeout, "event_gap_timeout_ms")
     turnTimeout = try limit(options.turn_timeout_ms, default: turnTimeout, "turn_timeout_ms")
+    pingInterval = try limit(options.ping_interval_ms, default: pingInterval, "ping_interval_ms")
+    writeStallTimeout = try limit(
+      options.write_stall_timeout_ms, default: writeStallTimeout, "write_stall_timeout_ms")
+    idleTimeout = try limit(options.idle_timeout_ms, default: idleTimeout, "idle_timeout_ms")
+    if options.missed_pongs_max != 0 { missedPongsMax = Int(options.missed_pongs_max) }
     if options.message_bytes_max != 0 { messageBytesMax = Int(clamping: options.message_bytes_max) }
     if options.log_level != 0 {
       guard let level = LogLevel(rawValue: options.log_level) else {

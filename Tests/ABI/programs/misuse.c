@@ -158,6 +158,12 @@ static void bad_client_options_are_refused(void) {
     options = options_for("RWS_TEST_URL");
     options.connect_timeout_ms = -2;
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_client_new(&options, &client));
+    options = options_for("RWS_TEST_URL");
+    options.ping_interval_ms = -2;
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_client_new(&options, &client));
+    options = options_for("RWS_TEST_URL");
+    options.missed_pongs_max = -1;
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_client_new(&options, &client));
     options = options_for("RWS_TEST_TLS_URL");
     options.ca_file = "/nonexistent/certificates.pem";
     CHECK_STATUS(RWS_ERR_TLS, rws_client_new(&options, &client));

@@ -11,6 +11,8 @@ final class RawPeer {
   private(set) var descriptor: Int32
   private(set) var received: [UInt8] = []
   private(set) var sawEnd = false
+  /// How much of `received` the test has dealt with.
+  var taken = 0
 
   init(_ loop: EventLoop, _ descriptor: Int32) {
     self.loop = loop
@@ -124,10 +126,13 @@ final class RawServer {
 
 extension Recorder {
   /// An open channel that reports here, and its peer, which the test plays.
-  func openToRawPeer(_ loop: EventLoop) throws -> (WebSocketChannel, RawPeer) {
+  func openToRawPeer(
+    _ loop: EventLoop, _ liveness: LivenessLimits = LivenessLimits()
+  ) throws -> (WebSocketChannel, RawPeer) {
     let server = try RawServer(loop)
-    let channel = WebSocketChannel(
-      connecting: ConnectOptions(url: try server.url()), on: loop, delegate: self)
+    var options = ConnectOptions(url: try server.url())
+    options.liveness = liveness
+    let channel = WebSocketChannel(connecting: options, on: loop, delegate: self)
     let peer = try server.accept()
     try peer.acceptUpgrade()
     try loop.drive { self.info != nil }

@@ -49,6 +49,10 @@ class ClientBase:
         first_event_timeout: Optional[float] = None,
         event_gap_timeout: Optional[float] = None,
         turn_timeout: Optional[float] = None,
+        ping_interval: Optional[float] = None,
+        missed_pongs_max: Optional[int] = None,
+        write_stall_timeout: Optional[float] = None,
+        idle_timeout: Optional[float] = None,
         message_bytes_max: Optional[int] = None,
         log: Optional[Log] = None,
         log_level: Optional[int] = None,
@@ -64,6 +68,11 @@ class ClientBase:
             first_event_timeout: from the request sent to its first event (120).
             event_gap_timeout: between two events of a turn (300).
             turn_timeout: a whole turn, connecting included (none).
+            ping_interval: silence on a connection before it is pinged, and between pings (20).
+            write_stall_timeout: bytes wait to be sent, and the server takes none (60).
+            idle_timeout: a connection that no turn uses is closed; the next turn connects (none).
+        missed_pongs_max: pings in a row that may stay unanswered; one ping_interval after the last
+            of them the connection is dead (3).
         message_bytes_max: of one received message (64 MiB).
         log: a logging.Logger, or a callable of level (LOG_…) and line. It may be called on a
             thread of the library, and must not wait there. No line holds a credential.
@@ -83,6 +92,10 @@ class ClientBase:
                 first_event_timeout_ms=limit_ms("first_event_timeout", first_event_timeout),
                 event_gap_timeout_ms=limit_ms("event_gap_timeout", event_gap_timeout),
                 turn_timeout_ms=limit_ms("turn_timeout", turn_timeout),
+                ping_interval_ms=limit_ms("ping_interval", ping_interval),
+                missed_pongs_max=_missed_pongs(missed_pongs_max),
+                write_stall_timeout_ms=limit_ms("write_stall_timeout", write_stall_timeout),
+                idle_timeout_ms=limit_ms("idle_timeout", idle_timeout),
                 message_bytes_max=_byte_count("message_bytes_max", message_bytes_max),
                 log_key=key,
                 log_level=level,
@@ -174,6 +187,15 @@ def _header_list(headers: Optional[Headers]) -> "list[Tuple[bytes, bytes]]":
         (_c_string("a header's name", name) or b"", _c_string("a header's value", value) or b"")
         for name, value in pairs
     ]
+
+
+def _missed_pongs(value: Optional[int]) -> int:
+    if value is None:
+        return 0
+    # The library knows the limit; zero would be its default, and more than an int no number to it.
+    if not 0 < value < 2**31:
+        raise InvalidArgument("missed_pongs_max must be from 1 to 1,000, or None")
+    return value
 
 
 def _byte_count(name: str, value: Optional[int]) -> int:

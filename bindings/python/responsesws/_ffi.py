@@ -106,7 +106,10 @@ class ClientOptions(Structure):
         ("log", LogFunction),
         ("log_user_data", c_void_p),
         ("log_level", c_int32),
-        ("reserved", c_int32),
+        ("missed_pongs_max", c_int32),
+        ("ping_interval_ms", c_int64),
+        ("write_stall_timeout_ms", c_int64),
+        ("idle_timeout_ms", c_int64),
     ]
 
 
@@ -386,6 +389,10 @@ def client_new(
     first_event_timeout_ms: int,
     event_gap_timeout_ms: int,
     turn_timeout_ms: int,
+    ping_interval_ms: int,
+    missed_pongs_max: int,
+    write_stall_timeout_ms: int,
+    idle_timeout_ms: int,
     message_bytes_max: int,
     log_key: Optional[int],
     log_level: int,
@@ -404,6 +411,10 @@ def client_new(
         first_event_timeout_ms=first_event_timeout_ms,
         event_gap_timeout_ms=event_gap_timeout_ms,
         turn_timeout_ms=turn_timeout_ms,
+        ping_interval_ms=ping_interval_ms,
+        missed_pongs_max=missed_pongs_max,
+        write_stall_timeout_ms=write_stall_timeout_ms,
+        idle_timeout_ms=idle_timeout_ms,
         message_bytes_max=message_bytes_max,
         log_level=log_level,
     )
