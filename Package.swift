@@ -58,6 +58,11 @@ let package = Package(
       name: "scanner-dump", dependencies: ["RWSProtocol"], path: "Tests/ScannerAgreement",
       exclude: ["run.py"]),
 
+    // What scripts/conformance runs against the Autobahn testsuite; no product.
+    .executableTarget(
+      name: "autobahn-client", dependencies: ["ResponsesWS"],
+      path: "Tests/Conformance/autobahn-client"),
+
     .testTarget(name: "RWSJSONTests", dependencies: ["RWSJSON"]),
     .testTarget(name: "RWSWebSocketTests", dependencies: ["RWSWebSocket"]),
     .testTarget(name: "RWSProtocolTests", dependencies: ["RWSProtocol", "RWSJSON"]),

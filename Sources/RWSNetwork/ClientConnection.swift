@@ -83,7 +83,8 @@ final class ClientConnection {
       return fail(NetworkFailure(.resources, "The system gave no random bytes for the handshake."))
     }
     do throws(UpgradeRequestError) {
-      handshake = try ClientHandshake(url: options.url, nonce: nonce, fields: options.fields)
+      handshake = try ClientHandshake(
+        url: options.url, nonce: nonce, fields: options.fields, subprotocols: options.subprotocols)
     } catch {
       return fail(NetworkFailure(.handshake, "The upgrade cannot be requested: \(error)."))
     }

@@ -9,6 +9,7 @@ package struct ConnectOptions: Sendable {
   package var proxy: ProxyHop?
   /// Sent besides those of the handshake (a Host among them replaces the URL's).
   package var fields: HTTPFields
+  package var subprotocols: [String] = []
   package var timeouts = ConnectTimeouts()
   var happyEyeballs = HappyEyeballs<SocketAddress>.Options()
   package var limits = ChannelLimits()

@@ -124,6 +124,12 @@ extension NetworkFailure {
     NetworkFailure(.closedLocally, "The connection was closed by this side.")
   }
 
+  static func closingTimedOut(_ peer: String) -> NetworkFailure {
+    NetworkFailure(
+      .closingTimedOut,
+      "The connection was closed by this side; \(peer) did not answer the close frame in time.")
+  }
+
   static func ended(_ ending: WebSocketEndpoint.Ending, _ peer: String) -> NetworkFailure {
     switch ending {
     case .handshake(let code, let reason, let startedByPeer):

@@ -40,8 +40,10 @@ package struct NetworkFailure: Error, Sendable {
     case messageTooLarge
     /// Out of descriptors, threads or memory.
     case resources
-    /// The closing handshake that we began is over (or its time is).
+    /// The closing handshake that we began is over, or the peer ended the connection instead.
     case closedLocally
+    /// The peer did not answer our Close frame in time.
+    case closingTimedOut
   }
 
   package var kind: Kind

@@ -28,6 +28,8 @@ package protocol WebSocketChannelDelegate: AnyObject {
   /// A whole text message (valid UTF-8), borrowed until the callback returns.
   func channel(_ channel: WebSocketChannel, receivedText text: UnsafeRawBufferPointer)
   func channel(_ channel: WebSocketChannel, receivedBinary bytes: UnsafeRawBufferPointer)
+  /// The payload of a pong, borrowed likewise. Most owners ask for no more than `lastReceived`.
+  func channel(_ channel: WebSocketChannel, receivedPong payload: UnsafeRawBufferPointer)
   /// All messages of one read burst have been handed over: the moment to publish a batch. Also called before
   /// `channelClosed` if messages came since the last time.
   func channelFinishedRead(_ channel: WebSocketChannel)
@@ -36,6 +38,10 @@ package protocol WebSocketChannelDelegate: AnyObject {
   /// The end, exactly once unless `abort` came before; also when connecting fails. The socket is closed by
   /// then.
   func channelClosed(_ channel: WebSocketChannel, _ failure: NetworkFailure)
+}
+
+extension WebSocketChannelDelegate {
+  package func channel(_ channel: WebSocketChannel, receivedPong payload: UnsafeRawBufferPointer) {}
 }
 
 /// One WebSocket connection over TCP or TLS, client or server side, confined to its loop.
@@ -368,7 +374,7 @@ package final class WebSocketChannel {
       case .binary(let message):
         hasUnpublishedMessages = true
         delegate?.channel(self, receivedBinary: message)
-      case .pong: break
+      case .pong(let payload): delegate?.channel(self, receivedPong: payload)
       case .closed: return end(endedFailure)
       }
     }
@@ -436,8 +442,9 @@ package final class WebSocketChannel {
 
   // MARK: Ending
 
-  /// Begins the closing handshake. `channelClosed(closedLocally)` follows when the peer has answered or when
-  /// `timeoutNanoseconds` have passed. While connecting: gives up at once, and reports it from the loop.
+  /// Begins the closing handshake. `channelClosed` follows: with `closedLocally` when the peer has answered,
+  /// with `closingTimedOut` when `timeoutNanoseconds` have passed. While connecting: gives up at once, and
+  /// reports it from the loop. A second call only sets another time limit.
   package func close(code: UInt16 = 1000, reason: String = "", timeoutNanoseconds: Int64) {
     guard !loop.isForkedChild else { return }
     switch state {
@@ -445,9 +452,7 @@ package final class WebSocketChannel {
       connection.cancel()
       loop.schedule(at: 0) { self.finish(.closedLocally) }
     case .open(let stream):
-      let deadline = MonotonicClock.deadline(after: timeoutNanoseconds)
-      let timer = loop.schedule(at: deadline) { self.finish(.closedLocally) }
-      state = .closing(stream, timer)
+      state = .closing(stream, scheduleEndOfClosing(timeoutNanoseconds))
       stopLiveness()
       do throws(SendError) {
         try endpoint.close(CloseCode(rawValue: code), reason: reason)
@@ -458,7 +463,16 @@ package final class WebSocketChannel {
       // The peer's answer must be seen.
       if isPaused { resumeReading() }
       flush()
-    case .closing, .ending, .dropped, .closed: break
+    case .closing(let stream, let timer):
+      loop.cancel(timer)
+      state = .closing(stream, scheduleEndOfClosing(timeoutNanoseconds))
+    case .ending, .dropped, .closed: break
+    }
+  }
+
+  private func scheduleEndOfClosing(_ nanoseconds: Int64) -> TimerID {
+    loop.schedule(at: MonotonicClock.deadline(after: nanoseconds)) {
+      self.finish(.closingTimedOut(self.peer))
     }
   }
 

@@ -88,6 +88,11 @@ package struct WebSocketURL: Hashable, Sendable {
     return url
   }
 
+  /// The same scheme, host and port (RFC 6454 §5): what may be told to the one may be told to the other.
+  package func hasSameOrigin(as other: WebSocketURL) -> Bool {
+    isSecure == other.isSecure && host == other.host && port == other.port
+  }
+
   /// What the request line asks for (RFC 9112 §3.2.1).
   package var target: String { query.map { "\(path)?\($0)" } ?? path }
 

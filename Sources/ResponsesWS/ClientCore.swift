@@ -4,24 +4,32 @@ import RWSWebSocket
 /// What a client, its sessions and its turns share: one loop on one I/O thread. It lives as long as
 /// any of them; the public objects decide when it is closed.
 ///
-/// `@unchecked Sendable`: `sessions`, `hasClosedSessions` and `closing` are touched on the loop only, `isClosed` under the
-/// lock, everything else is constant.
+/// `@unchecked Sendable`: what is marked as the loop's is touched there only, what is marked as the lock's
+/// under it, everything else is constant.
 final class ClientCore: @unchecked Sendable {
   let options: ClientOptions
   let loop: EventLoop
   let thread: IOThread
-  private let connect: ConnectOptions
+  /// How every connection is made.
+  let connect: ConnectOptions
   private let fork = ForkGuard()
   private let secrets: Secrets
 
   private let lock = Lock()
   private let closingEnded = Condition()
+  // Guarded by `lock`:
   private var isClosed = false
   private var closingCount = 0
+  /// Some peer did not answer the close frame that the client's end sent it.
+  private var hasSilentPeer = false
 
+  // On the loop:
   private var sessions: [ObjectIdentifier: SessionCore] = [:]
+  private var sockets: [ObjectIdentifier: WebSocketDriver] = [:]
   private var hasClosedSessions = false
   private var closing: [ObjectIdentifier: WebSocketChannel] = [:]
+  /// How long a peer may take to answer a close frame; `close` brings the caller's own limit.
+  private var closingTimeout: Int64 = 5_000_000_000
 
   init(_ options: ClientOptions) throws(ResponsesError) {
     guard 1...ClientOptions.messageBytesLimit ~= options.messageBytesMax else {
@@ -113,6 +121,8 @@ final class ClientCore: @unchecked Sendable {
     }
     if !wasClosed {
       let isPosted = loop.post { [self] in
+        closingTimeout = timeout.nanoseconds
+        for channel in closing.values { channel.close(timeoutNanoseconds: closingTimeout) }
         closeSessions()
         closingHasEnded()
       }
@@ -120,9 +130,9 @@ final class ClientCore: @unchecked Sendable {
     }
     let isDone = lock.withLock {
       while closingCount > 0 {
-        guard closingEnded.wait(lock, until: deadline) else { return closingCount == 0 }
+        guard closingEnded.wait(lock, until: deadline) else { return closingCount == 0 && !hasSilentPeer }
       }
-      return true
+      return !hasSilentPeer
     }
     shutDown()
     return isDone
@@ -163,6 +173,15 @@ final class ClientCore: @unchecked Sendable {
 
   func remove(_ session: SessionCore) { sessions[ObjectIdentifier(session)] = nil }
 
+  /// False if the client was closed meanwhile.
+  func add(_ socket: WebSocketDriver) -> Bool {
+    guard !hasClosedSessions else { return false }
+    sockets[ObjectIdentifier(socket)] = socket
+    return true
+  }
+
+  func remove(_ socket: WebSocketDriver) { sockets[ObjectIdentifier(socket)] = nil }
+
   func makeChannel(delegate: any WebSocketChannelDelegate) -> WebSocketChannel {
     WebSocketChannel(connecting: connect, on: loop, delegate: delegate)
   }
@@ -172,15 +191,15 @@ final class ClientCore: @unchecked Sendable {
     lock.withLock { closingCount += 1 }
     closing[ObjectIdentifier(channel)] = channel
     channel.delegate = self
-    channel.close(code: 1000, timeoutNanoseconds: Self.closingTimeout)
+    channel.close(code: 1000, timeoutNanoseconds: closingTimeout)
   }
-
-  private static let closingTimeout: Int64 = 5_000_000_000
 
   private func closeSessions() {
     hasClosedSessions = true
     for session in sessions.values { session.close() }
     sessions = [:]
+    for socket in sockets.values { socket.closeWithClient() }
+    sockets = [:]
   }
 
   private func dropAll() {
@@ -209,6 +228,10 @@ extension ClientCore: WebSocketChannelDelegate {
   func channel(_ channel: WebSocketChannel, flushed tag: UInt64) {}
   func channelClosed(_ channel: WebSocketChannel, _ failure: NetworkFailure) {
     guard closing.removeValue(forKey: ObjectIdentifier(channel)) != nil else { return }
+    if failure.kind == .closingTimedOut {
+      // A silence from before the client's own end is nobody's question.
+      lock.withLock { if isClosed { hasSilentPeer = true } }
+    }
     closingHasEnded()
   }
 }

@@ -81,16 +81,23 @@ public struct ClientOptions: Sendable {
 
   /// The headers of the upgrade request besides those of the handshake.
   var upgradeHeaders: [Header] {
-    var all = [Header("User-Agent", "libresponsesws/\(Version.string)")]
+    var all = [Header.userAgent]
     let key = effectiveAPIKey
     if !key.isEmpty { all.append(Header("Authorization", "Bearer \(key)")) }
     if let organization { all.append(Header("OpenAI-Organization", organization)) }
     if let project { all.append(Header("OpenAI-Project", project)) }
-    // The caller's own header wins over ours of the same name.
-    all.removeAll { ours in
-      headers.contains { $0.name.lowercased() == ours.name.lowercased() }
-    }
-    return all + headers
+    return all.overridden(by: headers)
+  }
+}
+
+extension Header {
+  static var userAgent: Header { Header("User-Agent", "libresponsesws/\(Version.string)") }
+}
+
+extension [Header] {
+  /// The caller's own header wins over ours of the same name.
+  func overridden(by callers: [Header]) -> [Header] {
+    filter { ours in !callers.contains { $0.name.lowercased() == ours.name.lowercased() } } + callers
   }
 }
 

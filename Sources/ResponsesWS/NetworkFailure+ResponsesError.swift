@@ -25,7 +25,7 @@ extension ResponsesError {
     case .lost, .dead, .stalled, .suspended: self.init(.connectionLost, failure.message)
     case .messageTooLarge: self.init(.messageTooLarge, failure.message)
     case .resources: self.init(.resources, failure.message)
-    case .closedLocally: self.init(.closed, failure.message)
+    case .closedLocally, .closingTimedOut: self.init(.closed, failure.message)
     }
     closeCode = Int32(failure.closeCode ?? 0)
   }

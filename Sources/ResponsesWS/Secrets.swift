@@ -9,8 +9,12 @@ struct Secrets: Sendable {
   private static let lengthMin = 6
 
   init(_ options: ClientOptions) {
-    var values = [options.effectiveAPIKey]
-    for header in options.headers where Self.isCredential(header.name) {
+    self.init(options.headers, key: options.effectiveAPIKey)
+  }
+
+  init(_ headers: [Header], key: String = "") {
+    var values = [key]
+    for header in headers where Self.isCredential(header.name) {
       values.append(header.value)
       // "Bearer …", "Basic …": the part after the scheme is the secret.
       values.append(header.value.split(separator: " ").last.map(String.init) ?? "")

@@ -4,7 +4,7 @@ import RWSNetwork
 public final class Session: Sendable {
   let client: Client
   let core: SessionCore
-  private let signal = SessionSignal()
+  private let signal = ReadinessSignal()
   private let state = State()
 
   private final class State: @unchecked Sendable {

@@ -22,7 +22,7 @@ final class TurnCore: @unchecked Sendable {
   let id: TurnID
   private let lock = Lock()
   private let arrived = Condition()
-  private let signal: SessionSignal
+  private let signal: ReadinessSignal
   private let onEvent: (@Sendable (Event?) -> Void)?
   private let onEnd: @Sendable () -> Void
 
@@ -44,7 +44,7 @@ final class TurnCore: @unchecked Sendable {
   private var onArrival: [@Sendable () -> Void] = []
 
   init(
-    id: TurnID, signal: SessionSignal, onEvent: (@Sendable (Event?) -> Void)?,
+    id: TurnID, signal: ReadinessSignal, onEvent: (@Sendable (Event?) -> Void)?,
     onEnd: @escaping @Sendable () -> Void
   ) {
     self.id = id
@@ -105,7 +105,7 @@ final class TurnCore: @unchecked Sendable {
   private func noteArrival() -> [@Sendable () -> Void] {
     if !isSignalled, onEvent == nil, !isAbandoned {
       isSignalled = true
-      signal.turnBecameReady()
+      signal.becameReady()
     }
     arrived.broadcast()
     defer { onArrival = [] }
@@ -218,7 +218,7 @@ final class TurnCore: @unchecked Sendable {
   private func unsignal() {
     guard isSignalled else { return }
     isSignalled = false
-    signal.turnWasDrained()
+    signal.wasDrained()
   }
 
   /// The handle is gone: nothing will be read any more.

@@ -1,0 +1,49 @@
+import RWSNetwork
+import RWSWebSocket
+
+extension ClientCore {
+  /// The way of a raw connection: the client's own, but for what its options say.
+  func connectOptions(
+    for options: WebSocket.Options
+  ) throws(ResponsesError) -> ConnectOptions {
+    var connect = self.connect
+    do throws(WebSocketURLError) {
+      if let url = options.url { connect.url = try WebSocketURL(url) }
+    } catch {
+      throw ResponsesError(.invalidArgument, "The URL is not usable: \(error)")
+    }
+    connect.fields = fields(for: options, to: connect.url)
+    connect.subprotocols = options.subprotocols
+    do throws(UpgradeRequestError) {
+      // Only for its checks: a bad header must fail here, not on the loop.
+      _ = try ClientHandshake(
+        url: connect.url, nonce: [UInt8](repeating: 0, count: 16), fields: connect.fields,
+        subprotocols: options.subprotocols)
+    } catch {
+      throw ResponsesError(.invalidArgument, "The upgrade cannot be requested: \(error).")
+    }
+    if connect.url.isSecure, connect.tls == nil {
+      do {
+        connect.tls = try TLSContext.client(extraCAFile: self.options.caFile)
+      } catch {
+        throw ResponsesError(error)
+      }
+    }
+    // The bound that callers see is kept before messages reach the channel; this one is behind it.
+    connect.limits.queuedBytes = 2 * WebSocket.Options.queueBytesLimit
+    return connect
+  }
+
+  private func fields(for options: WebSocket.Options, to url: WebSocketURL) -> HTTPFields {
+    let carriesCredentials =
+      switch options.credentials {
+      case .sameOrigin: url.hasSameOrigin(as: connect.url)
+      case .always: true
+      case .never: false
+      }
+    let clients = carriesCredentials ? self.options.upgradeHeaders : [.userAgent]
+    var fields = HTTPFields()
+    for header in clients.overridden(by: options.headers) { fields.append(header.name, header.value) }
+    return fields
+  }
+}
