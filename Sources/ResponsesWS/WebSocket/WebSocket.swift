@@ -113,6 +113,9 @@ public final class WebSocket: Sendable {
   private func send(_ outgoing: WebSocketDriver.Outgoing) throws(ResponsesError) {
     try checkProcess()
     try core.admit(outgoing.weight)
+    // From a callback at once: an answer must leave before the peer's next frame is looked at, which may
+    // end the connection.
+    if client.core.thread.isCurrent { return driver.send(outgoing) }
     guard client.core.loop.post({ [driver] in driver.send(outgoing) }) else {
       throw ResponsesError(.closed, "The client is closed.")
     }
@@ -270,4 +273,25 @@ extension Client {
   public func socket(_ options: WebSocket.Options = .init()) throws(ResponsesError) -> WebSocket {
     try WebSocket(self, options)
   }
+
+  /// Opens a raw connection whose messages go to `onMessage`, on the client's I/O thread, which it must not
+  /// block; nil is the end. No call begins once the connection was dropped.
+  public func socket(
+    _ options: WebSocket.Options = .init(),
+    onMessage: @escaping @Sendable (WebSocket, WebSocket.Message?) -> Void
+  ) throws(ResponsesError) -> WebSocket {
+    let held = WeakSocket()
+    let prepared = try WebSocket.prepare(self, options) { message in
+      if let socket = held.socket { onMessage(socket, message) }
+    }
+    let socket = WebSocket(prepared)
+    held.socket = socket
+    try prepared.launch()
+    return socket
+  }
+}
+
+/// A strong reference would keep the connection for ever. Set before the launch, read on the loop.
+private final class WeakSocket: @unchecked Sendable {
+  weak var socket: WebSocket?
 }

@@ -91,10 +91,10 @@ final class WebSocketDriver: @unchecked Sendable {
 extension WebSocketDriver: WebSocketChannelDelegate {
   func channelOpened(_ channel: WebSocketChannel, _ info: HandshakeInfo) {
     isOpen = true
-    core.opened(WebSocket.Handshake(info))
     let waiting = early
     early = []
     for outgoing in waiting { send(outgoing) }
+    core.opened(WebSocket.Handshake(info))
   }
 
   func channel(_ channel: WebSocketChannel, receivedText text: UnsafeRawBufferPointer) {

@@ -8,9 +8,11 @@ struct Arguments {
   var caFile: String?
   /// Cases at a time.
   var jobs = 1
+  /// Says how the cases ended that did not end well; of most the suite wants just that.
+  var isVerbose = false
 
   static let usage =
-    "usage: autobahn-client [--agent NAME] [--ca FILE] [--jobs N] URL   (ws://HOST:PORT or wss://HOST:PORT)"
+    "usage: autobahn-client [--agent NAME] [--ca FILE] [--jobs N] [--verbose] URL   (ws://HOST:PORT or wss://HOST:PORT)"
 
   /// nil: not understood.
   init?(_ words: [String]) {
@@ -26,6 +28,7 @@ struct Arguments {
       case "--jobs":
         guard let value = words.popFirst().flatMap({ Int($0) }), value > 0 else { return nil }
         jobs = value
+      case "--verbose": isVerbose = true
       default:
         guard url.isEmpty, !word.hasPrefix("--") else { return nil }
         url = word
@@ -70,22 +73,37 @@ struct Suite {
 
   /// However a case ends, for well or ill, the next one follows: the server judges.
   private func run(case number: Int) async {
-    do {
-      let socket = try open("/runCase?case=\(number)&agent=\(arguments.agent)")
-      for try await message in socket {
-        switch message.kind {
-        case .text: try socket.send(text: message.bytes)
-        case .binary: try socket.send(binary: message.bytes)
-        case .pong, .opened: break
+    var socket: WebSocket?
+    await withCheckedContinuation { done in
+      do {
+        socket = try client.socket(
+          .init(url: arguments.url + "/runCase?case=\(number)&agent=\(arguments.agent)")
+        ) { socket, message in
+          if let message { echo(message, to: socket) } else { done.resume() }
         }
+      } catch {
+        print("case \(number): \(error)")
+        done.resume()
       }
-    } catch {
-      print("case \(number): \(error)")
     }
+    if arguments.isVerbose, let error = socket?.error { print("case \(number): \(error)") }
   }
 
   private func open(_ target: String) throws -> WebSocket {
     try client.socket(.init(url: arguments.url + target))
+  }
+}
+
+/// From the callback, so that an echo leaves before the next frame is looked at.
+@Sendable func echo(_ message: WebSocket.Message, to socket: WebSocket) {
+  do {
+    switch message.kind {
+    case .text: try socket.send(text: message.bytes)
+    case .binary: try socket.send(binary: message.bytes)
+    case .pong, .opened: break
+    }
+  } catch {
+    print("no echo: \(error)")
   }
 }
 
