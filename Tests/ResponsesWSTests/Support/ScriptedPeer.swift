@@ -41,12 +41,14 @@ final class ScriptedPeer: @unchecked Sendable {
   private let acceptor: Acceptor
 
   /// - Parameter refusal: answers the upgrade instead of 101.
+  /// - Parameter acceptance: fields of the 101.
   init(
     tls certificate: SelfSignedCertificate? = nil, refusal: HTTPAnswer? = nil,
+    acceptance: HTTPFields = HTTPFields(),
     script: @escaping Script = ScriptedPeer.echo
   ) throws {
     loop = try EventLoop()
-    acceptor = Acceptor(refusal, script)
+    acceptor = Acceptor(refusal, acceptance, script)
     var options = ListenOptions()
     options.host = "127.0.0.1"
     options.tls = try certificate.map {
@@ -72,6 +74,9 @@ final class ScriptedPeer: @unchecked Sendable {
   }
 
   deinit { stop() }
+
+  /// Sends every text back as it came.
+  static let mirror: Script = { connection, request in connection.send(request.json) }
 
   /// Answers every request with its number.
   static let echo: Script = { connection, request in
@@ -102,10 +107,14 @@ private final class Acceptor: ListenerDelegate, ServerChannelDelegate, @unchecke
   var connections: [PeerConnection] = []
   private var waiting: [ServerChannel] = []
   private let refusal: HTTPAnswer?
+  private let acceptance: HTTPFields
   private let script: ScriptedPeer.Script
 
-  init(_ refusal: HTTPAnswer?, _ script: @escaping ScriptedPeer.Script) {
+  init(
+    _ refusal: HTTPAnswer?, _ acceptance: HTTPFields, _ script: @escaping ScriptedPeer.Script
+  ) {
     self.refusal = refusal
+    self.acceptance = acceptance
     self.script = script
   }
 
@@ -119,7 +128,7 @@ private final class Acceptor: ListenerDelegate, ServerChannelDelegate, @unchecke
     peer.upgrades.change { $0.append(request) }
     if let refusal { return channel.respond(refusal) }
     let connection = PeerConnection(peer, number: connections.count + 1, script)
-    guard let upgraded = channel.upgrade(delegate: connection) else { return channel.abort() }
+    guard let upgraded = channel.upgrade(fields: acceptance, delegate: connection) else { return channel.abort() }
     connection.channel = upgraded
     connections.append(connection)
     peer.openConnections.change { $0 += 1 }
@@ -195,7 +204,11 @@ final class PeerConnection: WebSocketChannelDelegate {
     script(self, request)
   }
 
-  func channel(_ channel: WebSocketChannel, receivedBinary bytes: UnsafeRawBufferPointer) {}
+  /// The API has no binary messages: they are echoed.
+  func channel(_ channel: WebSocketChannel, receivedBinary bytes: UnsafeRawBufferPointer) {
+    channel.send(binary: bytes, tag: 0)
+  }
+
   func channelFinishedRead(_ channel: WebSocketChannel) {}
   func channel(_ channel: WebSocketChannel, flushed tag: UInt64) {}
   func channelClosed(_ channel: WebSocketChannel, _ failure: NetworkFailure) { ended() }
