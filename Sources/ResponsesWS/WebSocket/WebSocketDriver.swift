@@ -91,6 +91,8 @@ final class WebSocketDriver: @unchecked Sendable {
 extension WebSocketDriver: WebSocketChannelDelegate {
   func channelOpened(_ channel: WebSocketChannel, _ info: HandshakeInfo) {
     isOpen = true
+    // When it has been silent for too long is its owner's to say.
+    channel.isInUse = true
     let waiting = early
     early = []
     for outgoing in waiting { send(outgoing) }
