@@ -4,7 +4,7 @@
 SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
-        test-readme test-scanner test-packaging test-bench asan tsan sanitizers bench bench-memory \
+        test-readme test-scanner test-packaging test-bench test-fuzz asan tsan sanitizers fuzz bench bench-memory \
         dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
@@ -37,7 +37,7 @@ build/bin/%-c: bindings/c/examples/%.c Include/responsesws.h build/.built
 # --- know that it works ------------------------------------------------------------------------
 
 TEST_PARTS := check test-swift test-abi test-python test-server test-readme test-scanner \
-              test-packaging test-bench sanitizers
+              test-packaging test-bench test-fuzz sanitizers
 
 test: build test-dependencies
 	@scripts/run-tests $(TEST_PARTS)
@@ -46,8 +46,14 @@ check test-abi test-python test-server test-readme test-scanner test-packaging t
         asan tsan: build test-dependencies
 	@scripts/run-tests $@
 
-test-swift: test-dependencies
+# Both build what they need by themselves.
+test-swift test-fuzz: test-dependencies
 	@scripts/run-tests $@
+
+# Each parser on mutations of valid traffic, for TIME seconds each; all, or TARGETS="frames urls".
+TIME ?= 300
+fuzz: test-dependencies
+	@scripts/fuzz --time $(TIME) $(TARGETS)
 
 # A Debian with nothing but what the README asks for, in a chroot (root, network, some minutes).
 fresh:
