@@ -4,8 +4,19 @@ package struct TurnID: Hashable, Sendable {
   package init(_ value: UInt64) { self.value = value }
 }
 
-/// A connection attempt and what becomes of it. Counts up, so it is also the *generation* that
-/// anchors are bound to: a response cached on connection 3 is not on connection 4.
+package struct SessionID: Hashable, Sendable {
+  package let value: UInt64
+  package init(_ value: UInt64) { self.value = value }
+}
+
+/// Stands for everything that sessions must have in common to share a connection: endpoint, credentials,
+/// organisation, project, headers, proxy and TLS settings. The shell gives equal ones the same id.
+package struct RouteID: Hashable, Sendable {
+  package let value: UInt64
+  package init(_ value: UInt64) { self.value = value }
+}
+
+/// A connection attempt and what becomes of it; counts up within a client.
 package struct ConnectionID: Hashable, Sendable {
   package let value: UInt64
   package init(_ value: UInt64) { self.value = value }

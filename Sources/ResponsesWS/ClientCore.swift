@@ -1,8 +1,8 @@
 import RWSNetwork
 import RWSWebSocket
 
-/// What a client, its sessions and its turns share: one loop on one I/O thread. It lives as long as
-/// any of them; the public objects decide when it is closed.
+/// What a client, its sessions and its turns share: one machine, one loop on one I/O thread. It lives as
+/// long as any of them; the public objects decide when it is closed.
 ///
 /// `@unchecked Sendable`: what is marked as the loop's is touched there only, what is marked as the lock's
 /// under it, everything else is constant.
@@ -10,6 +10,7 @@ final class ClientCore: @unchecked Sendable {
   let options: ClientOptions
   let loop: EventLoop
   let thread: IOThread
+  let dialect: Dialect
   /// How every connection is made.
   let connect: ConnectOptions
   private let fork = ForkGuard()
@@ -22,11 +23,18 @@ final class ClientCore: @unchecked Sendable {
   private var closingCount = 0
   /// Some peer did not answer the close frame that the client's end sent it.
   private var hasSilentPeer = false
+  private var lastSession: UInt64 = 0
+  private var lastTurn: UInt64 = 0
 
   // On the loop:
-  private var sessions: [ObjectIdentifier: SessionCore] = [:]
+  let machine = ClientMachine()
+  var links: [ConnectionID: Link] = [:]
+  var turns: [TurnID: TurnCore] = [:]
+  var connectWaiters: [SessionID: [@Sendable (ResponsesError?) -> Void]] = [:]
+  var timer: (id: TimerID, due: Instant)?
+  var isPerforming = false
+  private(set) var hasClosedSessions = false
   private var sockets: [ObjectIdentifier: WebSocketDriver] = [:]
-  private var hasClosedSessions = false
   private var closing: [ObjectIdentifier: WebSocketChannel] = [:]
   /// How long a peer may take to answer a close frame; `close` brings the caller's own limit.
   private var closingTimeout: Int64 = 5_000_000_000
@@ -42,6 +50,7 @@ final class ClientCore: @unchecked Sendable {
     secrets = Secrets(options)
     do {
       connect = try Self.connectOptions(options)
+      dialect = Dialect(host: connect.url.host, path: connect.url.path)
       loop = try EventLoop()
       thread = try IOThread(loop: loop, name: "responsesws")
     } catch let error as NetworkFailure {
@@ -87,6 +96,20 @@ final class ClientCore: @unchecked Sendable {
   }
 
   // MARK: Any thread
+
+  func makeSessionID() -> SessionID {
+    lock.withLock {
+      lastSession += 1
+      return SessionID(lastSession)
+    }
+  }
+
+  func makeTurnID() -> TurnID {
+    lock.withLock {
+      lastTurn += 1
+      return TurnID(lastTurn)
+    }
+  }
 
   /// nil when calls may go on.
   var refusal: ResponsesError? {
@@ -165,14 +188,6 @@ final class ClientCore: @unchecked Sendable {
 
   // MARK: On the loop
 
-  func add(_ session: SessionCore) {
-    // Made while the client was closed by another thread: its turns must end too.
-    guard !hasClosedSessions else { return session.close() }
-    sessions[ObjectIdentifier(session)] = session
-  }
-
-  func remove(_ session: SessionCore) { sessions[ObjectIdentifier(session)] = nil }
-
   /// False if the client was closed meanwhile.
   func add(_ socket: WebSocketDriver) -> Bool {
     guard !hasClosedSessions else { return false }
@@ -196,8 +211,9 @@ final class ClientCore: @unchecked Sendable {
 
   private func closeSessions() {
     hasClosedSessions = true
-    for session in sessions.values { session.close() }
-    sessions = [:]
+    drive { $0.closeAll(now: $1) }
+    timer.map { loop.cancel($0.id) }
+    timer = nil
     for socket in sockets.values { socket.closeWithClient() }
     sockets = [:]
   }

@@ -3,26 +3,24 @@ import RWSNetwork
 /// One chain of responses: its settings and its history. Thread-safe.
 public final class Session: Sendable {
   let client: Client
-  let core: SessionCore
+  let id: SessionID
+  let settings: Settings
   private let signal = ReadinessSignal()
   private let state = State()
 
   private final class State: @unchecked Sendable {
     let lock = Lock()
     var isClosed = false
-    var lastTurn: UInt64 = 0
     /// Turns that have not ended.
     var openTurns = 0
 
-    func admitTurn() throws(ResponsesError) -> TurnID {
+    func admitTurn() throws(ResponsesError) {
       try lock.withLock { () throws(ResponsesError) in
         guard openTurns <= Session.waitingTurnsMax else {
           throw ResponsesError(
             .limit, "\(Session.waitingTurnsMax) turns of the session are waiting already.")
         }
         openTurns += 1
-        lastTurn += 1
-        return TurnID(lastTurn)
       }
     }
 
@@ -34,9 +32,9 @@ public final class Session: Sendable {
 
   init(client: Client, settings: Settings) {
     self.client = client
-    let core = SessionCore(client: client.core, settings: settings)
-    self.core = core
-    client.core.loop.post { core.client.add(core) }
+    self.settings = settings
+    id = client.core.makeSessionID()
+    client.core.loop.post { [id, core = client.core] in core.open(id, settings) }
   }
 
   deinit {
@@ -60,10 +58,7 @@ public final class Session: Sendable {
       return state.isClosed
     }
     guard !wasClosed else { return nil }
-    return { [core] in
-      core.close()
-      core.client.remove(core)
-    }
+    return { [id, core = client.core] in core.close(id) }
   }
 
   /// What a turn may differ in from its session and client.
@@ -110,15 +105,17 @@ public final class Session: Sendable {
     onEvent: (@Sendable (Event?) -> Void)?
   ) throws(ResponsesError) -> (turn: Turn, launch: () throws(ResponsesError) -> Void) {
     try checkIsOpen()
-    let id = try state.admitTurn()
+    try state.admitTurn()
     let request = TurnRequest(
-      id: id, input: input, settings: core.settings.merging(overrides), isWarmUp: isWarmUp,
-      limits: limits)
+      id: client.core.makeTurnID(), input: input, settings: settings.merging(overrides),
+      isWarmUp: isWarmUp, limits: limits)
     let turn = TurnCore(
-      id: id, signal: signal, onEvent: onEvent, onEnd: { [state] in state.turnEnded() })
+      id: request.id, signal: signal, onEvent: onEvent, onEnd: { [state] in state.turnEnded() })
     let start = Instant(nanoseconds: MonotonicClock.now())
-    let launch = { [core] () throws(ResponsesError) in
-      let isPosted = core.client.loop.post { core.start(request, turn, requestedAt: start) }
+    let launch = { [id, core = client.core] () throws(ResponsesError) in
+      let isPosted = core.loop.post {
+        core.start(request, turn, in: id, requestedAt: start)
+      }
       guard !isPosted else { return }
       turn.refuse()
       throw ResponsesError(.closed, "The client was closed before the turn began.")
@@ -132,7 +129,9 @@ public final class Session: Sendable {
   public func connect(timeout: Duration? = nil) throws(ResponsesError) -> Bool {
     try checkIsOpen()
     if timeout != .zero { try client.core.checkMayWait() }
-    let outcome = try client.core.ask(timeout: timeout) { [core] answer in core.connect(answer) }
+    let outcome = try client.core.ask(timeout: timeout) { [id, core = client.core] answer in
+      core.connect(id, answer)
+    }
     switch outcome {
     case nil: return false
     case .some(nil): return true
@@ -144,7 +143,9 @@ public final class Session: Sendable {
   public var responseID: String {
     get throws(ResponsesError) {
       try checkIsOpen()
-      return try client.core.ask(timeout: nil) { [core] answer in answer(core.responseID) } ?? ""
+      return try client.core.ask(timeout: nil) { [id, core = client.core] answer in
+        answer(core.machine.responseID(id))
+      } ?? ""
     }
   }
 
@@ -156,7 +157,9 @@ public final class Session: Sendable {
 
   package func fullBody(_ input: TurnInput) throws(ResponsesError) -> [UInt8] {
     try checkIsOpen()
-    return try client.core.ask(timeout: nil) { [core] answer in answer(core.fullBody(input)) } ?? []
+    return try client.core.ask(timeout: nil) { [id, core = client.core] answer in
+      answer(core.machine.fullBody(id, input: input))
+    } ?? []
   }
 
   /// A descriptor to wait on in a loop of the caller's own: readable while a turn of the session has

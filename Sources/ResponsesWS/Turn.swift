@@ -70,7 +70,7 @@ public final class Turn: Sendable {
   }
 
   private var cancelOnLoop: @Sendable () -> Void {
-    { [id = core.id, core = session.core] in core.cancel(id) }
+    { [id = core.id, client = session.client.core] in client.cancel(id) }
   }
 
   /// The caller has let go of the turn: it is cancelled if it runs, and when this returns its callback
@@ -117,7 +117,7 @@ public final class Turn: Sendable {
   }
 
   private func resume() {
-    session.client.core.loop.post { [id = core.id, core = session.core] in core.resume(id) }
+    session.client.core.loop.post { [id = core.id, client = session.client.core] in client.resume(id) }
   }
 
   private func read(

@@ -4,7 +4,7 @@ import RWSNetwork
 /// lock, which is why it is `@unchecked Sendable`; it is taken once per batch to deliver, once per
 /// event to read.
 final class TurnCore: @unchecked Sendable {
-  enum Fullness { case hasRoom, isFull }
+  enum Fullness { case hasRoom, isFull, isOverfull }
 
   enum Next {
     case event(Event)
@@ -14,8 +14,10 @@ final class TurnCore: @unchecked Sendable {
     case isBusy
   }
 
-  /// Unread events beyond this many bytes stop the reading from the socket …
+  /// Unread events beyond this many bytes stop the reading from the socket if nothing else comes over it …
   static let queueBytesMax = 8 << 20
+  /// … else the turn goes on until it is given up for its unread events …
+  static let queueBytesLimit = 64 << 20
   /// … until the reader is down to this.
   static let queueBytesResume = 2 << 20
 
@@ -63,7 +65,9 @@ final class TurnCore: @unchecked Sendable {
       batches.append(batch)
       queuedBytes += batch.jsonBytes
       if queuedBytes > Self.queueBytesMax { isFull = true }
-      return (isFull ? .isFull : .hasRoom, noteArrival())
+      let fullness: Fullness =
+        queuedBytes > Self.queueBytesLimit ? .isOverfull : isFull ? .isFull : .hasRoom
+      return (fullness, noteArrival())
     }
     for action in wake { action() }
     for index in onEvent == nil ? 0..<0 : batch.records.indices {

@@ -166,7 +166,7 @@ extension SwiftFace {
       }
       #expect(texts == Array(repeating: ["1", "1", "1"], count: 48))
       #expect(peer.requests.value.count == 144)
-      #expect(Set(peer.requests.value.map(\.connection)).count == 48)
+      #expect(Set(peer.requests.value.map(\.connection)).count <= 48)
     }
 
     @Test("32 turns of one session, started at once by as many tasks, run one after the other")

@@ -37,6 +37,12 @@ extension ResponsesError {
     }
   }
 
+  /// The server does not know the field that names a lane.
+  var isAboutLanes: Bool {
+    param == "stream_id" && code != "invalid_stream_id"
+      && code != "websocket_stream_limit_reached"
+  }
+
   /// What happened in a sentence of ours, then the API's own words.
   private static func sentence(_ fields: APIErrorFields, _ fallback: Status) -> String {
     let what =

@@ -10,14 +10,15 @@ package enum RequestBody {
     case none
   }
 
-  /// A `response.create` event. `items` come in order; the parts are joined without a copy between.
+  /// A `response.create` event for the lane with that index. `items` come in order; the parts are joined without a copy between.
   package static func create(
-    settings: Settings, context: Context, items: [ItemList], isWarmUp: Bool
+    settings: Settings, lane: Int, context: Context, items: [ItemList], isWarmUp: Bool
   ) -> [UInt8] {
     var body: [UInt8] = []
     body.reserveCapacity(
       256 + settings.memberBytes + items.reduce(0) { $0 + $1.joined.count + 1 })
     body.append(contentsOf: #"{"type":"response.create","#.utf8)
+    if lane > 0 { body.append(contentsOf: #""stream_id":"\#(LaneName.string(lane))","#.utf8) }
     body.append(settings: settings)
     if case .previousResponse(let id) = context {
       body.append(contentsOf: #""previous_response_id":"#.utf8)

@@ -1,47 +1,65 @@
 import RWSJSON
 
-/// The turn at the head of a session: how far its request has come and what it has shown.
+/// A turn from its start to its end: how far its request has come and what it has shown.
 ///
-///   connecting ──send──▶ sending ──flushed──▶ waiting ──event──▶ streaming ──terminal──▶ (ended)
-///       ▲                   │                    │
-///       └─────── resend: not whole, or refused before it ran
-struct ActiveTurn {
+///   queued ──▶ placing ──send──▶ sending ──flushed──▶ waiting ──event──▶ streaming ──terminal──▶ (ended)
+///                 ▲                 │                    │
+///                 └── resend: not whole, or refused before it ran
+final class ActiveTurn {
   enum Phase {
-    /// No connection to send on yet.
-    case connecting
+    /// Behind other turns of its session.
+    case queued
+    /// At the head; no lane to send on yet.
+    case placing
     /// Handed over, not yet wholly with the kernel.
-    case sending
+    case sending(Seat)
     /// With the server; no event seen.
-    case waiting(since: Instant)
-    case streaming(last: Instant)
+    case waiting(Seat, since: Instant)
+    case streaming(Seat, last: Instant)
+    case ended
   }
 
   let request: TurnRequest
+  let session: SessionState
   let start: Instant
-  var phase: Phase = .connecting
+  var phase = Phase.queued
   /// `response.created` or later was seen: the server works on it. Metadata does not count.
   var hasStarted = false
   /// A delta or an item was seen.
   var hasOutput = false
   var finishedItems: [(outputIndex: Int64, item: JSONValue)] = []
+  /// The lane whose latest response it continues on another, until the server has begun.
+  var forkedFrom: Seat?
   /// Events received and not yet delivered.
-  var batch: EventBatch?
+  private(set) var batch: EventBatch?
   /// What the last delivered batch held: the next one is likely to hold as much.
-  var lastBatch = (bytes: 0, records: 0)
+  private var lastBatch = (bytes: 0, records: 0)
   var stats = TurnStats()
   /// Reasons for which it was already sent again: each counts once.
-  var resendReasons: Set<String> = []
+  private(set) var resendReasons: Set<String> = []
+  /// The caller's queue is full.
+  var isUnread = false
+  /// When the earliest alarm of this turn rings; later limits are looked at then.
+  var alarm: Instant?
 
-  init(_ request: TurnRequest, start: Instant) {
+  init(_ request: TurnRequest, _ session: SessionState, start: Instant) {
     self.request = request
+    self.session = session
     self.start = start
+  }
+
+  var seat: Seat? {
+    switch phase {
+    case .sending(let seat), .waiting(let seat, _), .streaming(let seat, _): seat
+    case .queued, .placing, .ended: nil
+    }
   }
 
   var execution: Execution {
     if hasOutput { return .outputSeen }
     if hasStarted { return .started }
     switch phase {
-    case .connecting: return .notSent
+    case .queued, .placing, .ended: return .notSent
     // Its bytes are queued: on a connection that lives on they may still all go out.
     case .sending, .waiting, .streaming: return .unknown
     }
@@ -50,29 +68,88 @@ struct ActiveTurn {
   func elapsed(_ now: Instant) -> Int64 { now.nanoseconds(since: start) }
 
   /// The next limit to expire and what its expiry is called.
-  func deadline(isPaused: Bool) -> (Instant, Status)? {
-    var next: (Instant, Status)?
+  var deadline: (due: Instant, status: Status)? {
+    var next: (due: Instant, status: Status)?
     func consider(_ from: Instant, _ limit: Int64?, _ status: Status) {
       guard let limit else { return }
       let due = from.advanced(byNanoseconds: limit)
-      if let (earlier, _) = next, earlier <= due { return }
+      if let next, next.due <= due { return }
       next = (due, status)
     }
     consider(start, request.limits.total, .turnTimeout)
-    // Nothing can arrive while the caller's full queue has stopped the reading.
-    guard !isPaused else { return next }
     switch phase {
-    case .connecting, .sending: break
-    case .waiting(let since): consider(since, request.limits.firstEvent, .firstEventTimeout)
-    case .streaming(let last): consider(last, request.limits.eventGap, .eventGapTimeout)
+    case .queued, .placing, .sending, .ended: break
+    // Nothing can arrive while a caller's full queue has stopped the reading.
+    case .waiting(let seat, let since) where !seat.connection.isPaused:
+      consider(since, request.limits.firstEvent, .firstEventTimeout)
+    case .streaming(let seat, let last) where !seat.connection.isPaused:
+      consider(last, request.limits.eventGap, .eventGapTimeout)
+    case .waiting, .streaming: break
     }
     return next
   }
 
+  func flushed(_ now: Instant) {
+    guard case .sending(let seat) = phase else { return }
+    phase = .waiting(seat, since: now)
+    stats.sent = elapsed(now)
+  }
+
   /// Back to the start, to be sent again.
-  mutating func rewind(reason: String) {
-    phase = .connecting
+  func rewind(reason: String) {
+    phase = .placing
     resendReasons.insert(reason)
     stats.resendCount += 1
+  }
+
+  // MARK: Events
+
+  func append(_ text: UnsafeRawBufferPointer, _ fields: ScannedEvent, _ now: Instant) {
+    switch phase {
+    // Keep-alives and the like may come before the request is out; they do not answer it.
+    case .sending where fields.kind == .other: break
+    case .sending(let seat), .waiting(let seat, _), .streaming(let seat, _):
+      phase = .streaming(seat, last: now)
+    case .queued, .placing, .ended: break
+    }
+    if stats.firstEvent == nil { stats.firstEvent = elapsed(now) }
+    if !hasOutput, fields.kind.isOutput {
+      hasOutput = true
+      stats.firstOutput = elapsed(now)
+    }
+    stats.eventCount += 1
+    stats.receivedBytes += text.count
+    if let batch {
+      batch.append(text, fields)
+      return
+    }
+    let fresh = EventBatch(
+      capacity: max(text.count + 1024, lastBatch.bytes), recordCapacity: lastBatch.records)
+    fresh.append(text, fields)
+    batch = fresh
+  }
+
+  func appendNotice(type: String, reason: String) {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.key("type")
+    writer.string(type)
+    writer.key("reason")
+    writer.string(reason)
+    writer.endObject()
+    let batch = self.batch ?? EventBatch(capacity: 1024)
+    writer.bytes.withUnsafeBytes { text in
+      guard var fields = try? EventScanner.scan(text) else { return }
+      fields.kind = .notice
+      batch.append(text, fields)
+    }
+    self.batch = batch
+  }
+
+  func takeBatch() -> EventBatch? {
+    guard let batch else { return nil }
+    self.batch = nil
+    lastBatch = (min(batch.jsonBytes, EventBatch.bytesMax) * 9 / 8, batch.records.count)
+    return batch
   }
 }

@@ -1,11 +1,25 @@
 /// The response that the next turn may continue from, and who holds it.
 ///
-/// A response that is not stored lives in one connection's cache and dies with it; continuing it
-/// anywhere else answers `previous_response_not_found` (protocol.md, The server's cache).
-struct Anchor: Sendable, Equatable {
+/// A response that is not stored lives in the cache of one lane of one connection and dies with either;
+/// continuing it anywhere else answers `previous_response_not_found` (protocol.md, The server's cache).
+struct Anchor {
   let responseID: String
   let isStored: Bool
-  let connection: ConnectionID
+  /// Where it was made.
+  let connection: Connection?
+  let lane: Int
 
-  func isHeld(on other: ConnectionID) -> Bool { isStored || connection == other }
+  /// Whether the server has it for a request on `seat`: nil, or why not. Another lane of the same connection
+  /// forks from it.
+  func missing(on seat: Seat) -> FullReason? {
+    if isStored { return nil }
+    guard let connection, connection.state != .closed else { return .reconnected }
+    let held = connection[lane]
+    guard held.latestResponseID == responseID else { return held.evictionReason }
+    guard connection === seat.connection else {
+      return connection.state == .open ? .elsewhere : .reconnected
+    }
+    guard lane == seat.lane || connection.route.lanes == .supported else { return .elsewhere }
+    return nil
+  }
 }

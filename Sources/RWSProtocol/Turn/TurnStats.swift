@@ -13,8 +13,10 @@ public struct TurnStats: Sendable, Equatable {
   /// The first event with output (a delta or an item).
   public internal(set) var firstOutput: Int64?
   public internal(set) var end: Int64?
-  /// Whether `previous_response_id` was sent instead of the whole history.
-  public internal(set) var isDelta = false
+  /// Why the whole history was sent; nil: only what is new was.
+  public internal(set) var fullReason: FullReason? = .first
+  /// Whether `previous_response_id`, or a conversation, stood for the history.
+  public var isDelta: Bool { fullReason == nil }
   /// Times the request was sent again before it had started.
   public internal(set) var resendCount = 0
 

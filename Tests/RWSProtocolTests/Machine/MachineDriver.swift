@@ -2,50 +2,90 @@ import RWSJSON
 
 @testable import RWSProtocol
 
-/// Drives a session machine by hand: answers its actions, remembers what came out.
+/// Drives the machine by hand: answers its actions, remembers what came out. Tests of one session do not name
+/// it.
 final class MachineDriver {
-  let machine: SessionMachine
+  struct Sent {
+    let connection: Connection
+    let turn: TurnID
+    let body: JSONValue
+    let bytes: Int
+
+    var lane: String? { body["stream_id"]?.string }
+    var previousResponseID: String? { body["previous_response_id"]?.string }
+  }
+
+  let machine: ClientMachine
+  let session = SessionID(1)
+  let settings: Settings
+  let dialect: Dialect
   var now = Instant(nanoseconds: 0)
-  private(set) var connects: [ConnectionID] = []
-  private(set) var closes: [ConnectionID] = []
-  private(set) var sent: [(connection: ConnectionID, body: JSONValue, bytes: Int)] = []
+  private(set) var connects: [Connection] = []
+  private(set) var closes: [Connection] = []
+  private(set) var sent: [Sent] = []
   private(set) var events: [TurnID: [String]] = [:]
   private(set) var ends: [TurnID: TurnEnd] = [:]
   private(set) var connectEnds: [ResponsesError?] = []
+  private(set) var pauses: [Bool] = []
   /// Sequence of deliveries and ends, to check their order.
   private(set) var log: [String] = []
   /// Whether a sent message counts as handed to the kernel at once.
   var flushesAtOnce = true
   private var lastTurn: UInt64 = 0
+  private var lastSession: UInt64 = 0
 
-  init(settings: String = #"{"model":"m","store":false}"#) throws {
-    machine = SessionMachine(settings: try Settings(json: Array(settings.utf8)))
+  init(
+    settings: String = #"{"model":"m","store":false}"#, lanes: Dialect.Lanes = .unknown,
+    limits: PoolLimits = PoolLimits()
+  ) throws {
+    self.settings = try Settings(json: Array(settings.utf8))
+    var dialect = Dialect()
+    dialect.lanes = lanes
+    self.dialect = dialect
+    machine = ClientMachine(limits: limits)
+    openSession()
+  }
+
+  @discardableResult
+  func openSession(route: UInt64 = 1) -> SessionID {
+    lastSession += 1
+    let id = SessionID(lastSession)
+    machine.open(id, settings: settings, route: RouteID(route), dialect: dialect, now: now)
+    return id
+  }
+
+  func fork(_ source: SessionID) -> SessionID {
+    lastSession += 1
+    machine.fork(source, as: SessionID(lastSession), now: now)
+    return SessionID(lastSession)
   }
 
   @discardableResult
   func start(
-    _ input: String, overrides: String = "", isWarmUp: Bool = false,
+    _ input: String, in session: SessionID? = nil, overrides: String = "", isWarmUp: Bool = false,
     limits: TurnLimits = TurnLimits()
   ) throws -> TurnID {
     lastTurn += 1
     let id = TurnID(lastTurn)
     let request = TurnRequest(
       id: id, input: try TurnInput(json: Array(input.utf8)),
-      settings: machine.settings.merging(try Settings(overrides: Array(overrides.utf8))),
+      settings: settings.merging(try Settings(overrides: Array(overrides.utf8))),
       isWarmUp: isWarmUp, limits: limits)
-    machine.start(request, now: now)
+    machine.start(request, in: session ?? self.session, now: now)
     drain()
     return id
   }
 
+  /// All connections that are not open yet.
   func open() {
-    guard let connection = connects.last else { return }
-    machine.opened(connection, now: now)
+    for connection in connects { machine.opened(connection, now: now) }
     drain()
   }
 
-  func lose(_ error: ResponsesError = ResponsesError(.connectionLost, "cut")) {
-    guard let connection = connects.last else { return }
+  func lose(
+    _ error: ResponsesError = ResponsesError(.connectionLost, "cut"), _ connection: Connection? = nil
+  ) {
+    guard let connection = connection ?? connects.last else { return }
     machine.closed(connection, error, now: now)
     drain()
   }
@@ -60,13 +100,18 @@ final class MachineDriver {
     drain()
   }
 
-  func connect() {
-    machine.connect(now: now)
+  func connect(_ session: SessionID? = nil) {
+    machine.connect(session ?? self.session, now: now)
     drain()
   }
 
-  func close() {
-    machine.close(now: now)
+  func close(_ session: SessionID? = nil) {
+    machine.close(session ?? self.session, now: now)
+    drain()
+  }
+
+  func setUnread(_ isUnread: Bool, _ turn: TurnID) {
+    machine.setUnread(isUnread, turn, now: now)
     drain()
   }
 
@@ -77,20 +122,34 @@ final class MachineDriver {
     drain()
   }
 
-  func receive(_ events: String..., on connection: ConnectionID? = nil) {
+  func receive(_ events: String..., on connection: Connection? = nil) {
+    receive(events, on: connection)
+  }
+
+  func receive(_ events: [String], on connection: Connection? = nil) {
     guard let connection = connection ?? connects.last else { return }
     for event in events {
       Array(event.utf8).withUnsafeBytes { machine.receive(connection, text: $0, now: now) }
     }
-    machine.finishedRead(now: now)
+    machine.finishedRead(connection, now: now)
     drain()
   }
 
   /// A whole answer: created, one message, completed.
   func answer(_ id: String, text: String = "hello") {
-    receive(
-      Wire.created(id), Wire.messageDone(id, text), Wire.completed(id))
+    receive(Wire.created(id), Wire.messageDone(id, text), Wire.completed(id))
   }
+
+  /// A whole answer to a request, on its connection and lane.
+  func answer(_ request: Sent, _ id: String) {
+    receive(
+      [Wire.created(id), Wire.messageDone(id, "hello"), Wire.completed(id)].map {
+        Wire.on(request.lane, $0)
+      }, on: request.connection)
+  }
+
+  /// The last request that was sent for the turn.
+  func request(_ turn: TurnID) -> Sent? { sent.last { $0.turn == turn } }
 
   private func drain() {
     while true {
@@ -102,10 +161,13 @@ final class MachineDriver {
 
   private func perform(_ action: Action) {
     switch action {
-    case .connect(let id): connects.append(id)
-    case .close(let id): closes.append(id)
+    case .connect(let connection): connects.append(connection)
+    case .close(let connection): closes.append(connection)
+    case .pause(_, let isPaused): pauses.append(isPaused)
     case .send(let connection, let body, let turn):
-      if let value = try? JSONValue(parsing: body) { sent.append((connection, value, body.count)) }
+      if let value = try? JSONValue(parsing: body) {
+        sent.append(Sent(connection: connection, turn: turn, body: value, bytes: body.count))
+      }
       if flushesAtOnce { machine.flushed(turn, now: now) }
     case .deliver(let turn, let batch, _):
       for index in batch.records.indices {
@@ -116,15 +178,25 @@ final class MachineDriver {
     case .end(let turn, let end):
       ends[turn] = end
       log.append("\(turn.value) end \(end.outcome)")
-    case .connectEnded(let error): connectEnds.append(error)
+    case .connectEnded(_, let error): connectEnds.append(error)
     }
   }
 }
 
 /// Server events as JSON.
 enum Wire {
+  /// The event as a named lane has it.
+  static func on(_ lane: String?, _ event: String) -> String {
+    guard let lane else { return event }
+    return #"{"stream_id":"\#(lane)","# + event.dropFirst()
+  }
+
   static func created(_ id: String) -> String {
     #"{"type":"response.created","response":{"id":"\#(id)","status":"in_progress"}}"#
+  }
+
+  static func inProgress(_ id: String) -> String {
+    #"{"type":"response.in_progress","response":{"id":"\#(id)","status":"in_progress"}}"#
   }
 
   static func delta(_ text: String) -> String {

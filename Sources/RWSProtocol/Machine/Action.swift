@@ -1,14 +1,16 @@
 /// What the machine wants done; the shell carries it out in order.
 package enum Action {
   /// Open a connection; answered by `opened` or `closed`.
-  case connect(ConnectionID)
+  case connect(Connection)
   /// Send one text message; answered by `flushed` once the kernel has all of it.
-  case send(ConnectionID, [UInt8], TurnID)
+  case send(Connection, [UInt8], TurnID)
+  /// Read from the connection no more (true), or again.
+  case pause(Connection, Bool)
   /// Begin the closing handshake and forget the connection: no answer is expected.
-  case close(ConnectionID)
+  case close(Connection)
   case deliver(TurnID, EventBatch, TurnStats)
   /// The last word on a turn.
   case end(TurnID, TurnEnd)
   /// The answer to `connect`: nil when connected.
-  case connectEnded(ResponsesError?)
+  case connectEnded(SessionID, ResponsesError?)
 }

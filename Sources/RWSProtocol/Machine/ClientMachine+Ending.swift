@@ -1,0 +1,119 @@
+/// How turns and connections end.
+extension ClientMachine {
+  func cancel(_ turn: ActiveTurn, _ error: ResponsesError, _ now: Instant) {
+    let session = turn.session
+    abandon(turn, .cancelled, error, now)
+    pump(session, now)
+    serve(session.route, now)
+  }
+
+  /// Ends a turn wherever it is; what runs on the server runs on in quarantine.
+  func abandon(
+    _ turn: ActiveTurn, _ outcome: Outcome, _ error: ResponsesError, _ now: Instant
+  ) {
+    let execution = turn.execution
+    if let seat = turn.seat {
+      seat.connection.quarantine(seat.lane)
+      seat.connection.dismiss(turn.session, now: now)
+      decidePause(seat.connection)
+    }
+    turn.session.queue.removeAll { $0 === turn }
+    end(turn, outcome, error.with(execution), now)
+  }
+
+  /// The turn's request has left its lane; the session stays there.
+  func vacate(_ turn: ActiveTurn, _ seat: Seat) {
+    seat.connection.finish(seat.lane)
+    turn.isUnread = false
+    decidePause(seat.connection)
+  }
+
+  func rewind(_ turn: ActiveTurn, reason: String) {
+    turn.rewind(reason: reason)
+    turn.appendNotice(type: "rws.resent", reason: reason)
+    deliver(turn)
+  }
+
+  /// A lane became free: who waits comes first, then the session that had it.
+  func settle(_ connection: Connection, _ session: SessionState?, _ now: Instant) {
+    closeIfRetired(connection, now)
+    serve(connection, now)
+    if let session { pump(session, now) }
+    watchIdle(connection, now)
+  }
+
+  func end(
+    _ turn: ActiveTurn, _ outcome: Outcome, _ error: ResponsesError?, _ now: Instant
+  ) {
+    deliver(turn)
+    releaseSource(of: turn, now)
+    turn.phase = .ended
+    turns[turn.request.id] = nil
+    if turn.session.active === turn { turn.session.active = nil }
+    turn.session.lastUse = now
+    turn.stats.end = turn.elapsed(now)
+    actions.append(
+      .end(turn.request.id, TurnEnd(outcome: outcome, error: error, stats: turn.stats)))
+  }
+
+  // MARK: Connections
+
+  /// A connection's end: running turns are sent again or end with the error that `verdict` gives.
+  func lose(
+    _ connection: Connection, _ now: Instant, verdict: (ActiveTurn) -> ResponsesError?
+  ) {
+    let turns = connection.runningTurns
+    let sessions = remove(connection)
+    for turn in turns {
+      releaseSource(of: turn, now)
+      if let error = verdict(turn) {
+        end(turn, .failed, error, now)
+      } else {
+        rewind(turn, reason: "not_sent")
+      }
+    }
+    advance(sessions, connection.route, now)
+  }
+
+  /// Takes the connection out of the pool; returns who sat or waited there.
+  func remove(_ connection: Connection) -> [SessionState] {
+    var sessions = connection.seatedSessions
+    for turn in connection.runningTurns where turn.session.seat?.connection !== connection {
+      sessions.append(turn.session)
+    }
+    for session in connection.waiting { session.isWaiting = false }
+    connection.route.remove(connection)
+    connection.dissolve()
+    return sessions
+  }
+
+  func closeIfRetired(_ connection: Connection, _ now: Instant) {
+    guard connection.state == .retiring, connection.inFlight == 0 else { return }
+    actions.append(.close(connection))
+    let sessions = remove(connection)
+    advance(sessions, connection.route, now)
+  }
+
+  func watchIdle(_ connection: Connection, _ now: Instant) {
+    guard connection.state == .open, connection.tenants == 0 else { return }
+    alarms.add(.idle(connection), at: now.advanced(byNanoseconds: limits.idleNanoseconds))
+  }
+
+  func closeIfIdle(_ connection: Connection, _ now: Instant) {
+    guard connection.state == .open, connection.tenants == 0, connection.inFlight == 0,
+      now.nanoseconds(since: connection.idleSince) >= limits.idleNanoseconds
+    else { return }
+    actions.append(.close(connection))
+    _ = remove(connection)
+  }
+
+  /// A full queue stops the reading only where it stops nobody else's events.
+  func decidePause(_ connection: Connection) {
+    let running = connection.runningTurns
+    let isPaused = running.count == 1 && connection.inFlight == 1 && running[0].isUnread
+    guard isPaused != connection.isPaused else { return }
+    connection.isPaused = isPaused
+    actions.append(.pause(connection, isPaused))
+    if !isPaused { for turn in running { watch(turn) } }
+  }
+}

@@ -1,0 +1,146 @@
+/// How requests find a lane, and what is sent there.
+extension ClientMachine {
+  /// Moves the session's head turn on as far as its lane allows.
+  func pump(_ session: SessionState, _ now: Instant) {
+    while !session.isClosed {
+      if session.active == nil {
+        guard !session.queue.isEmpty else { return }
+        let turn = session.queue.removeFirst()
+        turn.phase = .placing
+        session.active = turn
+      }
+      guard let turn = session.active, session.isReadyToSend else { return }
+      let missing = session.chain.unanswered(by: turn.request)
+      guard missing.isEmpty else {
+        end(turn, .failed, .missingOutput(missing), now)
+        continue
+      }
+      if let seat = seat(session, now) { send(turn, on: seat, now) }
+      return
+    }
+  }
+
+  /// The session's seat, if it may send from it now. If not, what is needed is under way: `pump` is called
+  /// again then.
+  @discardableResult
+  func seat(_ session: SessionState, _ now: Instant) -> Seat? {
+    if session.seat == nil, !findSeat(session, now) {
+      wait(session, in: &session.route.waiting)
+      return nil
+    }
+    guard let seat = session.seat else { return nil }
+    switch seat.connection.state {
+    case .connecting: return nil
+    case .retiring, .closed:
+      leave(session, now)
+      return self.seat(session, now)
+    case .open:
+      noteConnected(session)
+      guard seat.connection[seat.lane].pendingForks == 0 else { return nil }
+      guard seat.connection.isUsable else {
+        wait(session, in: &seat.connection.waiting)
+        return nil
+      }
+      return seat
+    }
+  }
+
+  func findSeat(_ session: SessionState, _ now: Instant) -> Bool {
+    let route = session.route
+    if route.seat(session) { return true }
+    if route.mayDial {
+      guard route.rate.take(now) else {
+        if !route.isDialDue {
+          route.isDialDue = true
+          alarms.add(.dial(route), at: route.rate.nextRefill)
+        }
+        return false
+      }
+      let connection = Connection(ConnectionID(nextConnection), route, now: now)
+      nextConnection += 1
+      route.add(connection)
+      actions.append(.connect(connection))
+      return route.place(session, on: connection)
+    }
+    return route.squeezeIn(session)
+  }
+
+  func wait(_ session: SessionState, in list: inout [SessionState]) {
+    guard !session.isWaiting else { return }
+    session.isWaiting = true
+    list.append(session)
+  }
+
+  /// Room was made: those who wait come first.
+  func serve(_ connection: Connection, _ now: Instant) {
+    while connection.isUsable, !connection.waiting.isEmpty {
+      let session = connection.waiting.removeFirst()
+      session.isWaiting = false
+      pump(session, now)
+    }
+    serve(connection.route, now)
+  }
+
+  func serve(_ route: Route, _ now: Instant) {
+    while let session = route.waiting.first {
+      let isWanted = !session.isClosed && (session.isReadyToSend || session.isConnectWanted)
+      guard !isWanted || session.seat != nil || findSeat(session, now) else { return }
+      route.waiting.removeFirst()
+      session.isWaiting = false
+      guard isWanted else { continue }
+      seat(session, now)
+      pump(session, now)
+    }
+  }
+
+  /// Lets sessions go on after what they had is gone.
+  func advance(_ sessions: [SessionState], _ route: Route, _ now: Instant) {
+    for session in sessions {
+      pump(session, now)
+      if session.isConnectWanted { seat(session, now) }
+    }
+    serve(route, now)
+  }
+
+  func leave(_ session: SessionState, _ now: Instant) {
+    guard let connection = session.seat?.connection else { return }
+    connection.dismiss(session, now: now)
+    watchIdle(connection, now)
+    serve(connection, now)
+  }
+
+  func noteConnected(_ session: SessionState) {
+    guard session.isConnectWanted else { return }
+    session.isConnectWanted = false
+    actions.append(.connectEnded(session.id, nil))
+  }
+
+  // MARK: Sending
+
+  func send(_ turn: ActiveTurn, on seat: Seat, _ now: Instant) {
+    let connection = seat.connection
+    let planned = turn.session.chain.plan(turn.request, on: seat)
+    turn.phase = .sending(seat)
+    turn.stats.fullReason = planned.fullReason
+    turn.stats.requestBytes = planned.body.count
+    turn.stats.fullRequestBytes = planned.fullBytes
+    if let source = planned.forkedFrom {
+      turn.forkedFrom = source
+      source.connection[source.lane].pendingForks += 1
+    }
+    // A former tenant's context goes when another's response comes.
+    if !turn.session.chain.isAnchored(at: seat) { connection[seat.lane].evict(.laneReused) }
+    connection.begin(turn, on: seat.lane)
+    decidePause(connection)
+    actions.append(.send(connection, planned.body, turn.request.id))
+  }
+
+  /// The server has begun the fork, or never will: its source may go on.
+  func releaseSource(of turn: ActiveTurn, _ now: Instant) {
+    guard let source = turn.forkedFrom else { return }
+    turn.forkedFrom = nil
+    guard source.connection.state != .closed else { return }
+    source.connection[source.lane].pendingForks -= 1
+    if let tenant = source.connection[source.lane].tenant { pump(tenant, now) }
+  }
+}

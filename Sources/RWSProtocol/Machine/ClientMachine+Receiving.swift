@@ -1,0 +1,147 @@
+/// What becomes of events.
+extension ClientMachine {
+  package func receive(_ connection: Connection, text: UnsafeRawBufferPointer, now: Instant) {
+    // The rest of a read burst may still come from a connection that was given up within it.
+    guard connection.state == .open || connection.state == .retiring else { return }
+    let fields: ScannedEvent
+    do {
+      fields = try EventScanner.scan(text)
+    } catch {
+      return received(invalid: text, "\(error)", connection, now)
+    }
+    if fields.kind == .error {
+      return received(error: fields, text, connection, now)
+    }
+    guard let lane = lane(of: fields, text, connection) else { return }
+    switch connection[lane].use {
+    case .idle: break
+    case .running(let turn): received(fields, text, turn, now)
+    case .quarantined:
+      guard fields.kind.isTerminal else { return }
+      drained(connection, lane, fields, text, now)
+    }
+  }
+
+  /// All messages of one read burst were received: what has gathered goes to the caller.
+  package func finishedRead(_ connection: Connection, now: Instant) {
+    let turns = connection.undelivered
+    connection.undelivered.removeAll(keepingCapacity: true)
+    for turn in turns { deliver(turn) }
+  }
+
+  func received(
+    _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ turn: ActiveTurn, _ now: Instant
+  ) {
+    append(fields, text, to: turn, now)
+    switch fields.kind {
+    case .outputTextDelta, .refusalDelta, .functionCallArgumentsDelta, .customToolCallInputDelta,
+      .reasoningSummaryTextDelta, .reasoningTextDelta, .outputItemAdded, .contentPartAdded,
+      .contentPartDone, .outputTextDone, .refusalDone, .functionCallArgumentsDone,
+      .customToolCallInputDone, .reasoningSummaryPartAdded, .reasoningSummaryPartDone,
+      .reasoningSummaryTextDone, .reasoningTextDone:
+      break
+    case .other, .notice, .error:
+      break
+    case .responseCreated, .responseQueued:
+      turn.hasStarted = true
+    case .responseInProgress:
+      turn.hasStarted = true
+      releaseSource(of: turn, now)
+    case .outputItemDone:
+      if let item = fields.item.value(in: text) {
+        turn.finishedItems.append((fields.outputIndex, item))
+      }
+    case .responseCompleted, .responseIncomplete, .responseFailed:
+      finish(turn, fields, text, now)
+    }
+  }
+
+  func append(
+    _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, to turn: ActiveTurn, _ now: Instant
+  ) {
+    let isFirst = turn.batch == nil
+    turn.append(text, fields, now)
+    if turn.batch?.isFull == true {
+      deliver(turn)
+    } else if isFirst {
+      turn.seat?.connection.undelivered.append(turn)
+    }
+    // The gap's limit may be shorter than the first event's, for which the alarm is set.
+    if turn.stats.eventCount == 1 { watch(turn) }
+  }
+
+  func deliver(_ turn: ActiveTurn) {
+    guard let batch = turn.takeBatch() else { return }
+    actions.append(.deliver(turn.request.id, batch, turn.stats))
+  }
+
+  func finish(
+    _ turn: ActiveTurn, _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant
+  ) {
+    guard let seat = turn.seat else { return }
+    if fields.kind == .responseFailed {
+      return fail(turn, fields, .responseFailed, text, now)
+    }
+    let response = fields.response.bytes(in: text)
+    let isComplete = fields.kind == .responseCompleted
+    seat.connection[seat.lane].hold(ResponseFields(response).idText)
+    turn.session.chain.commit(turn, response: response, isComplete: isComplete, at: seat)
+    vacate(turn, seat)
+    end(turn, isComplete ? .completed : .incomplete, nil, now)
+    settle(seat.connection, turn.session, now)
+  }
+
+  /// The request ended with an error of the API.
+  func fail(
+    _ turn: ActiveTurn, _ fields: ScannedEvent, _ fallback: Status, _ text: UnsafeRawBufferPointer,
+    _ now: Instant
+  ) {
+    guard let seat = turn.seat else { return }
+    // A failed continuation evicts the response that it referred to, a failed fork does not
+    // (protocol.md, The server's cache).
+    if turn.forkedFrom == nil { seat.connection[seat.lane].evict(.failed) }
+    var error = ResponsesError(
+      APIErrorFields(fields, in: text), fallback: fallback, body: text)
+    error.execution = turn.hasStarted || turn.hasOutput ? turn.execution : .rejected
+    vacate(turn, seat)
+    end(turn, .failed, error, now)
+    settle(seat.connection, turn.session, now)
+  }
+
+  /// The response of a cancelled turn has come to its end: the lane is free, and its cache holds that response.
+  func drained(
+    _ connection: Connection, _ lane: Int, _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer,
+    _ now: Instant
+  ) {
+    connection[lane].evict(.cancelled)
+    connection.finish(lane)
+    settle(connection, nil, now)
+  }
+
+  // MARK: Whose event it is
+
+  /// By its `stream_id`. Events without one belong to the default lane, or to the one request in flight of a
+  /// server that ignores the field; so do those with a name that is not ours.
+  func lane(
+    of fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ connection: Connection
+  ) -> Int? {
+    if fields.streamID.isPresent {
+      guard let lane = connection.lane(named: fields.streamID.content(in: text)) else {
+        return connection.soleLaneInUse
+      }
+      if connection.route.lanes == .unknown { lanesAreSupported(connection.route) }
+      return lane
+    }
+    if !connection[0].isIdle { return 0 }
+    guard connection.route.lanes != .supported else { return nil }
+    guard let lane = connection.soleLaneInUse else { return nil }
+    if fields.kind == .responseCreated { connection.route.lanes = .unsupported }
+    return lane
+  }
+
+  func lanesAreSupported(_ route: Route) {
+    route.lanes = .supported
+    // Who waits for a connection may share one from now on.
+    alarms.add(.dial(route), at: Instant(nanoseconds: 0))
+  }
+}

@@ -1,0 +1,249 @@
+import RWSJSON
+
+/// All sessions and connections of one client. Pure: time is an argument, what is to be done comes out as
+/// actions. Not thread-safe; driven by one loop.
+///
+/// The joint rules of turn, lane and connection (the session's chain moves only where it says so):
+///
+///   | happening                       | turn                       | lane                       | connection |
+///   |---------------------------------|----------------------------|----------------------------|------------|
+///   | completed, incomplete           | ends well; chain moves     | holds the new response     | stays      |
+///   | incomplete, a call unfinished   | ends well; chain unanchored| holds the new response     | stays      |
+///   | failed, error                   | ends with the error        | evicts what it continued   | stays      |
+///   | not found, before the start     | sent again, in full, once  | free                       | stays      |
+///   | age limit, before the start     | sent again, once           | –                          | retires    |
+///   | age limit, started              | runs on                    | stays                      | retires    |
+///   | cancel or time limit, sent      | ends; later events dropped | quarantined till its end   | stays      |
+///   | connection ends, request not    | sent again, once           | –                          | gone       |
+///   |   wholly sent                   |                            |                            |            |
+///   | connection ends otherwise       | ends with the error        | –                          | gone       |
+///   | not an event                    | ends with the error        | –                          | closed     |
+///
+/// Where requests go is the pool's matter (`Route`), what is sent the chain's (`Chain`).
+package final class ClientMachine {
+  let limits: PoolLimits
+  var routes: [RouteID: Route] = [:]
+  var sessions: [SessionID: SessionState] = [:]
+  var turns: [TurnID: ActiveTurn] = [:]
+  var alarms = AlarmQueue()
+  var nextConnection: UInt64 = 1
+  var actions: [Action] = []
+
+  package init(limits: PoolLimits = PoolLimits()) {
+    self.limits = limits
+  }
+
+  package var hasActions: Bool { !actions.isEmpty }
+
+  package func takeActions() -> [Action] {
+    guard !actions.isEmpty else { return [] }
+    defer { actions = [] }
+    return actions
+  }
+
+  /// When `timeout` is to be called, whatever happens before.
+  package var nextDeadline: Instant? { alarms.next }
+
+  // MARK: Sessions
+
+  /// - Parameter dialect: Of the route; that of its first session counts.
+  package func open(
+    _ id: SessionID, settings: Settings, route: RouteID, dialect: Dialect, now: Instant
+  ) {
+    let route = self.route(route, dialect, now)
+    sessions[id] = SessionState(id, settings, route, now: now)
+  }
+
+  /// A session that goes on from where `source` is now: the same history, the same anchor.
+  package func fork(_ source: SessionID, as id: SessionID, now: Instant) {
+    guard let source = sessions[source] else { return }
+    let fork = SessionState(id, source.settings, source.route, now: now)
+    fork.chain = source.chain
+    sessions[id] = fork
+  }
+
+  /// Its turns end as cancelled.
+  package func close(_ id: SessionID, now: Instant) {
+    guard let session = sessions.removeValue(forKey: id) else { return }
+    session.isClosed = true
+    if session.isConnectWanted {
+      session.isConnectWanted = false
+      actions.append(.connectEnded(id, ResponsesError(.closed, "The session was closed.")))
+    }
+    let error = ResponsesError(.cancelled, "The session was closed while the turn ran.")
+    let waiting = session.queue
+    session.queue = []
+    if let turn = session.active { abandon(turn, .cancelled, error, now) }
+    for turn in waiting { end(turn, .cancelled, error, now) }
+    leave(session, now)
+  }
+
+  /// Closes all sessions and connections.
+  package func closeAll(now: Instant) {
+    for id in sessions.keys.sorted(by: { $0.value < $1.value }) { close(id, now: now) }
+    for route in routes.values {
+      for connection in route.connections {
+        actions.append(.close(connection))
+        connection.dissolve()
+      }
+    }
+    routes = [:]
+    alarms = AlarmQueue()
+  }
+
+  /// Of the last committed turn, whether the server still holds it or not.
+  package func responseID(_ session: SessionID) -> String {
+    sessions[session]?.chain.responseID ?? ""
+  }
+
+  /// The body that HTTP would need for this next turn.
+  package func fullBody(_ id: SessionID, input: TurnInput) -> [UInt8] {
+    guard let session = sessions[id] else { return [] }
+    return session.chain.fullBody(settings: session.settings, input: input)
+  }
+
+  func route(_ id: RouteID, _ dialect: Dialect, _ now: Instant) -> Route {
+    if let route = routes[id] { return route }
+    let route = Route(id, dialect, limits, now: now)
+    routes[id] = route
+    return route
+  }
+
+  // MARK: Turns
+
+  package func start(_ request: TurnRequest, in id: SessionID, now: Instant) {
+    guard let session = sessions[id] else {
+      let error = ResponsesError(.closed, "The session is closed.")
+      let end = TurnEnd(outcome: .failed, error: error, stats: TurnStats())
+      return actions.append(.end(request.id, end))
+    }
+    let turn = ActiveTurn(request, session, start: now)
+    turns[request.id] = turn
+    session.queue.append(turn)
+    watch(turn)
+    pump(session, now)
+  }
+
+  /// Ends the turn at once; a second cancel, or one after its end, has no effect.
+  package func cancel(_ id: TurnID, now: Instant) {
+    guard let turn = turns[id] else { return }
+    cancel(turn, ResponsesError(.cancelled, "The turn was cancelled."), now)
+  }
+
+  /// The caller reads so slowly, and others need the connection so much, that the unread events take too much
+  /// memory.
+  package func abandonUnread(_ id: TurnID, now: Instant) {
+    guard let turn = turns[id] else { return }
+    cancel(
+      turn,
+      ResponsesError(
+        .limit,
+        "The turn's unread events became too many while other turns needed its connection. "
+          + "Read faster, or use a callback; the result holds what came."), now)
+  }
+
+  /// Connects ahead; answered by `connectEnded`.
+  package func connect(_ id: SessionID, now: Instant) {
+    guard let session = sessions[id] else {
+      return actions.append(.connectEnded(id, ResponsesError(.closed, "The session is closed.")))
+    }
+    if session.seat?.connection.state == .open {
+      return actions.append(.connectEnded(id, nil))
+    }
+    session.isConnectWanted = true
+    seat(session, now)
+  }
+
+  /// The caller's queue of unread events is full (true) or has room again (false).
+  package func setUnread(_ isUnread: Bool, _ id: TurnID, now: Instant) {
+    guard let turn = turns[id], let connection = turn.seat?.connection else { return }
+    turn.isUnread = isUnread
+    if !isUnread, case .streaming(let seat, _) = turn.phase {
+      turn.phase = .streaming(seat, last: now)
+    }
+    decidePause(connection)
+    watch(turn)
+  }
+
+  // MARK: Happenings
+
+  package func opened(_ connection: Connection, now: Instant) {
+    guard connection.state == .connecting else { return }
+    connection.state = .open
+    for session in connection.seatedSessions {
+      noteConnected(session)
+      pump(session, now)
+    }
+    serve(connection.route, now)
+    watchIdle(connection, now)
+  }
+
+  /// - Parameter error: why; its `execution` is filled in here.
+  package func closed(_ connection: Connection, _ error: ResponsesError, now: Instant) {
+    switch connection.state {
+    case .connecting:
+      let sessions = remove(connection)
+      for session in sessions {
+        if session.isConnectWanted {
+          session.isConnectWanted = false
+          actions.append(.connectEnded(session.id, error))
+        }
+        guard let turn = session.active else { continue }
+        end(turn, .failed, error.with(.notSent), now)
+      }
+      advance(sessions, connection.route, now)
+    case .open, .retiring:
+      lose(connection, now) { turn in
+        switch turn.phase {
+        case .sending where !turn.resendReasons.contains("not_sent"): nil
+        // What the kernel does not have whole by now never goes out.
+        case .sending: error.underTurn(.notSent)
+        case .queued, .placing, .waiting, .streaming, .ended: error.underTurn(turn.execution)
+        }
+      }
+    case .closed: break
+    }
+  }
+
+  package func flushed(_ id: TurnID, now: Instant) {
+    guard let turn = turns[id] else { return }
+    turn.flushed(now)
+    watch(turn)
+  }
+
+  /// The request cannot be sent as it is: it is too large for what may be queued or for the server.
+  package func refused(_ id: TurnID, _ error: ResponsesError, now: Instant) {
+    guard let turn = turns[id], let seat = turn.seat else { return }
+    vacate(turn, seat)
+    turn.phase = .placing
+    end(turn, .failed, error.with(.notSent), now)
+    advance([turn.session], turn.session.route, now)
+  }
+
+  package func timeout(now: Instant) {
+    while let alarm = alarms.pop(due: now) {
+      switch alarm {
+      case .turn(let turn): expire(turn, now)
+      case .dial(let route):
+        route.isDialDue = false
+        serve(route, now)
+      case .idle(let connection): closeIfIdle(connection, now)
+      }
+    }
+  }
+
+  func expire(_ turn: ActiveTurn, _ now: Instant) {
+    turn.alarm = nil
+    guard turns[turn.request.id] != nil, let (due, status) = turn.deadline else { return }
+    guard due <= now else { return watch(turn) }
+    cancel(turn, .expiry(status, turn.execution), now)
+  }
+
+  /// Makes sure that the turn's next limit is looked at in time.
+  func watch(_ turn: ActiveTurn) {
+    guard let (due, _) = turn.deadline else { return }
+    if let alarm = turn.alarm, alarm <= due { return }
+    turn.alarm = due
+    alarms.add(.turn(turn), at: due)
+  }
+}

@@ -1,0 +1,136 @@
+/// One connection as the pool sees it: its lanes and what runs on them. The shell holds it to name the
+/// connection that something happened on.
+package final class Connection {
+  enum State {
+    case connecting
+    case open
+    /// What runs goes on; nothing new is sent.
+    case retiring
+    case closed
+  }
+
+  package let id: ConnectionID
+  package let routeID: RouteID
+  let route: Route
+  var state = State.connecting
+  /// Index 0 is the default lane. Grows by one with each name used; names are never given back.
+  private(set) var lanes = [Lane()]
+  /// Running and quarantined ones: what the server counts.
+  private(set) var inFlight = 0
+  private(set) var tenants = 0
+  /// Sessions that sit here and wait for one of the responses in flight to end.
+  var waiting: [SessionState] = []
+  /// Turns whose events of this read burst are not with the caller yet.
+  var undelivered: [ActiveTurn] = []
+  /// Whether the server works for it, as far as is known.
+  package var isInUse: Bool { inFlight > 0 }
+
+  /// The shell was told not to read.
+  var isPaused = false
+  /// When the last tenant left.
+  var idleSince: Instant
+
+  init(_ id: ConnectionID, _ route: Route, now: Instant) {
+    self.id = id
+    self.route = route
+    routeID = route.id
+    idleSince = now
+  }
+
+  var isUsable: Bool { state == .open && inFlight < PoolLimits.inFlightMax }
+
+  subscript(lane: Int) -> Lane {
+    _read { yield lanes[lane] }
+    _modify { yield &lanes[lane] }
+  }
+
+  /// The lane that an event's `stream_id` names; nil: none that is in use here.
+  func lane(named name: UnsafeRawBufferPointer) -> Int? {
+    guard let index = LaneName.index(name), index > 0, index < lanes.count else { return nil }
+    return index
+  }
+
+  // MARK: Tenants
+
+  /// A lane that nobody uses, be it one that was never used; nil: there is none.
+  func vacantLane(_ support: Dialect.Lanes, probing: Bool) -> Int? {
+    switch support {
+    case .unsupported: return tenants == 0 && inFlight == 0 ? 0 : nil
+    case .unknown:
+      // One session to a connection until it is known; all but the first try a name.
+      guard tenants == 0, inFlight == 0 else { return nil }
+      return probing ? vacantNamedLane : isVacant(0) ? 0 : nil
+    case .supported:
+      return isVacant(0) ? 0 : vacantNamedLane
+    }
+  }
+
+  private var vacantNamedLane: Int? {
+    if let index = lanes.indices.dropFirst().first(where: isVacant) { return index }
+    return lanes.count <= PoolLimits.namedLanesMax ? lanes.count : nil
+  }
+
+  /// Of a lane whose response may still be forked from, nobody takes the cache away without need.
+  private func isVacant(_ index: Int) -> Bool {
+    lanes[index].tenant == nil && lanes[index].isIdle && lanes[index].pendingForks == 0
+  }
+
+  func admit(_ session: SessionState, to lane: Int) {
+    while lanes.count <= lane { lanes.append(Lane()) }
+    if let former = lanes[lane].tenant {
+      former.seat = nil
+      tenants -= 1
+    }
+    lanes[lane].tenant = session
+    tenants += 1
+    session.seat = Seat(connection: self, lane: lane)
+  }
+
+  func dismiss(_ session: SessionState, now: Instant) {
+    guard let seat = session.seat, seat.connection === self else { return }
+    session.seat = nil
+    lanes[seat.lane].tenant = nil
+    tenants -= 1
+    if tenants == 0 { idleSince = now }
+  }
+
+  // MARK: Requests
+
+  func begin(_ turn: ActiveTurn, on lane: Int) {
+    lanes[lane].use = .running(turn)
+    inFlight += 1
+  }
+
+  func quarantine(_ lane: Int) {
+    lanes[lane].use = .quarantined
+  }
+
+  func finish(_ lane: Int) {
+    guard !lanes[lane].isIdle else { return }
+    lanes[lane].use = .idle
+    inFlight -= 1
+  }
+
+  var runningTurns: [ActiveTurn] {
+    lanes.compactMap { if case .running(let turn) = $0.use { turn } else { nil } }
+  }
+
+  /// The one lane that has a response in flight; nil: none has, or several.
+  var soleLaneInUse: Int? {
+    guard inFlight == 1 else { return nil }
+    return lanes.firstIndex { !$0.isIdle }
+  }
+
+  var seatedSessions: [SessionState] { lanes.compactMap(\.tenant) }
+
+  /// Ends all ties, which also breaks the reference cycles.
+  func dissolve() {
+    state = .closed
+    for session in seatedSessions { session.seat = nil }
+    lanes = [Lane()]
+    inFlight = 0
+    tenants = 0
+    waiting = []
+    undelivered = []
+  }
+}

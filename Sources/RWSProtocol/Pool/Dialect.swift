@@ -1,0 +1,54 @@
+/// What differs between the providers that speak this mode, as data (user-pain.md, section 4).
+package struct Dialect: Sendable, Equatable {
+  /// Whether `stream_id` makes lanes.
+  package enum Lanes: Sendable, Equatable {
+    /// To be found out with the first named lane: its events echo the name or they do not.
+    case unknown
+    case supported
+    /// One response in flight on a connection, no `stream_id`.
+    case unsupported
+  }
+
+  package var lanes = Lanes.unknown
+  /// `instructions` are refused together with `previous_response_id`; those of the chain's start stay.
+  package var refusesInstructionsWithAnchor = false
+  /// The server closes a connection of this age.
+  package var ageLimitNanoseconds: Int64 = 60 * 60 * 1_000_000_000
+
+  package init() {}
+
+  /// - Parameters:
+  ///   - host: lower case, without port.
+  package init(host: String, path: String) {
+    if host == "api.openai.com" || host.hasSuffix(".api.openai.com") {
+      lanes = .supported
+    } else if host == "chatgpt.com" {
+      lanes = .unsupported
+    } else if host.hasSuffix(".openai.azure.com") || host.hasSuffix(".services.ai.azure.com") {
+      lanes = .unsupported
+    } else if host == "api.x.ai" || host.hasSuffix(".api.x.ai") {
+      lanes = .unsupported
+      refusesInstructionsWithAnchor = true
+      ageLimitNanoseconds = 25 * 60 * 1_000_000_000
+    }
+  }
+}
+
+/// How many connections and requests there may be (protocol.md, Lanes).
+package struct PoolLimits: Sendable, Equatable {
+  /// Connections of one route.
+  package var connectionsMax = 64
+  /// New connections of one route: this many at once …
+  package var connectBurst = 16
+  /// … then one in each such time. A fan-out of dials is answered with 403 by some (user-pain 7).
+  package var connectIntervalNanoseconds: Int64 = 250_000_000
+  /// A connection that no session uses is closed after this time.
+  package var idleNanoseconds: Int64 = 30_000_000_000
+
+  /// Responses in flight on one connection; the server queues what is beyond.
+  static let inFlightMax = 16
+  /// Distinct lane names in a connection's life; the default lane does not count.
+  static let namedLanesMax = 32
+
+  package init() {}
+}

@@ -1,0 +1,37 @@
+/// One lane of a connection as the server has it: requests run one after the other, and the cache holds
+/// the latest response, no other (protocol.md, The server's cache).
+struct Lane {
+  enum Use {
+    case idle
+    case running(ActiveTurn)
+    /// A cancelled turn's response runs on, for the API has no cancel. Until its terminal event nothing else may
+    /// be sent here, lest a late event answer the next request.
+    case quarantined
+  }
+
+  var use = Use.idle
+  /// Whose chain the lane serves; it keeps the lane between its turns.
+  var tenant: SessionState?
+  /// The response that the server's cache holds for this lane.
+  private(set) var latestResponseID: String?
+  /// Why the response before is not the latest any more.
+  private(set) var evictionReason = FullReason.evicted
+  /// Forks of the latest response that the server has not begun yet: until then it must stay the latest.
+  var pendingForks = 0
+
+  var isIdle: Bool {
+    if case .idle = use { true } else { false }
+  }
+
+  /// A new response takes the cache's place.
+  mutating func hold(_ responseID: String) {
+    if latestResponseID != nil { evictionReason = .evicted }
+    latestResponseID = responseID.isEmpty ? nil : responseID
+  }
+
+  mutating func evict(_ reason: FullReason) {
+    guard latestResponseID != nil else { return }
+    latestResponseID = nil
+    evictionReason = reason
+  }
+}

@@ -1,0 +1,86 @@
+/// The connections that one set of sessions may share, and who goes where:
+///
+/// 1. A session keeps the lane where its context is cached (its seat).
+/// 2. One without a seat joins the connection that its anchor is on, or the fullest one that has fewer than 16
+///    sessions, so that each may run at any time.
+/// 3. Else a new connection is dialled, within the bounds on their number and rate.
+/// 4. Else it joins one with more sessions; then it takes the lane of the session that has been idle the longest.
+/// 5. Else it waits, first come, first served.
+final class Route {
+  let id: RouteID
+  let dialect: Dialect
+  let limits: PoolLimits
+  /// What is known by now.
+  var lanes: Dialect.Lanes
+  private(set) var connections: [Connection] = []
+  var rate: ConnectRate
+  /// An alarm rings when the rate allows one more.
+  var isDialDue = false
+  /// Sessions without a seat.
+  var waiting: [SessionState] = []
+  private var hasUsedDefaultLane = false
+
+  init(_ id: RouteID, _ dialect: Dialect, _ limits: PoolLimits, now: Instant) {
+    self.id = id
+    self.dialect = dialect
+    self.limits = limits
+    lanes = dialect.lanes
+    rate = ConnectRate(
+      burst: limits.connectBurst, intervalNanoseconds: limits.connectIntervalNanoseconds, now: now)
+  }
+
+  func add(_ connection: Connection) { connections.append(connection) }
+
+  func remove(_ connection: Connection) { connections.removeAll { $0 === connection } }
+
+  var mayDial: Bool { connections.count < limits.connectionsMax }
+
+  /// Seats the session where there is room by rules 2; false: nowhere.
+  func seat(_ session: SessionState) -> Bool {
+    if let anchor = session.chain.anchor, let connection = anchor.connection,
+      connection.state == .open, place(session, on: connection)
+    {
+      return true
+    }
+    var best: Connection?
+    for connection in connections where connection.tenants < PoolLimits.inFlightMax {
+      guard connection.state == .open || connection.state == .connecting else { continue }
+      if let best, best.tenants >= connection.tenants { continue }
+      // What counts for the server are the responses in flight, those of cancelled turns included.
+      guard connection.inFlight < PoolLimits.inFlightMax, hasRoom(connection) else { continue }
+      best = connection
+    }
+    return best.map { place(session, on: $0) } ?? false
+  }
+
+  /// Seats the session by rule 4.
+  func squeezeIn(_ session: SessionState) -> Bool {
+    for connection in connections where connection.isUsable {
+      if place(session, on: connection) { return true }
+    }
+    var longestIdle: (seat: Seat, lastUse: Instant)?
+    for connection in connections where connection.isUsable {
+      for tenant in connection.seatedSessions where tenant.isIdle {
+        guard let seat = tenant.seat, connection[seat.lane].pendingForks == 0 else { continue }
+        if let found = longestIdle, found.lastUse <= tenant.lastUse { continue }
+        longestIdle = (seat, tenant.lastUse)
+      }
+    }
+    guard let (seat, _) = longestIdle else { return false }
+    seat.connection[seat.lane].evict(.laneReused)
+    seat.connection.admit(session, to: seat.lane)
+    return true
+  }
+
+  private func hasRoom(_ connection: Connection) -> Bool {
+    connection.vacantLane(lanes, probing: hasUsedDefaultLane) != nil
+  }
+
+  func place(_ session: SessionState, on connection: Connection) -> Bool {
+    guard let lane = connection.vacantLane(lanes, probing: hasUsedDefaultLane) else { return false }
+    if lane == 0 { hasUsedDefaultLane = true }
+    // Whoever had the lane before has left; what the cache holds of it is lost with the next request.
+    connection.admit(session, to: lane)
+    return true
+  }
+}

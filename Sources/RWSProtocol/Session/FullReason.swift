@@ -1,0 +1,38 @@
+/// Why a turn sent the whole history instead of only what is new.
+public enum FullReason: Sendable, Equatable {
+  /// There is nothing to continue yet.
+  case first
+  /// The connection whose cache held the context is gone.
+  case reconnected
+  /// The lane's cache now holds another session's response.
+  case laneReused
+  /// A turn was cancelled, and the server went on to its end in the context's place.
+  case cancelled
+  /// A failed continuation evicted the context.
+  case failed
+  /// The server's cache lost the context otherwise.
+  case evicted
+  /// The server answered `previous_response_not_found`.
+  case notFound
+  /// The last response is incomplete in the middle of a call: it cannot be continued.
+  case unfinishedCall
+  /// The context is cached on a lane or connection that this turn could not use.
+  case elsewhere
+}
+
+extension FullReason: CustomStringConvertible {
+  /// As in the documentation and in C.
+  public var description: String {
+    switch self {
+    case .first: "first"
+    case .reconnected: "reconnected"
+    case .laneReused: "lane_reused"
+    case .cancelled: "cancelled"
+    case .failed: "failed"
+    case .evicted: "evicted"
+    case .notFound: "not_found"
+    case .unfinishedCall: "unfinished_call"
+    case .elsewhere: "elsewhere"
+    }
+  }
+}

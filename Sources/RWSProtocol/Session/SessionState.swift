@@ -1,0 +1,32 @@
+/// What the machine knows of one session: its chain, its turns in the order of their start, and its seat.
+final class SessionState {
+  let id: SessionID
+  let settings: Settings
+  let route: Route
+  var chain = Chain()
+  var seat: Seat?
+  var active: ActiveTurn?
+  var queue: [ActiveTurn] = []
+  /// The caller wants to be told when there is a connection.
+  var isConnectWanted = false
+  /// In the list of those who wait for a seat or a slot.
+  var isWaiting = false
+  var isClosed = false
+  var lastUse: Instant
+
+  init(_ id: SessionID, _ settings: Settings, _ route: Route, now: Instant) {
+    self.id = id
+    self.settings = settings
+    self.route = route
+    lastUse = now
+  }
+
+  var isIdle: Bool { active == nil && queue.isEmpty && !isConnectWanted }
+
+  /// Needs a seat, or the right to send from the one it has.
+  var isReadyToSend: Bool {
+    guard let active else { return false }
+    if case .placing = active.phase { return true }
+    return false
+  }
+}

@@ -1,0 +1,125 @@
+import RWSNetwork
+import RWSProtocol
+
+/// Carries out what the machine decides. On the loop only.
+extension ClientCore {
+  // MARK: Commands
+
+  func open(_ session: SessionID, _ settings: Settings) {
+    guard !hasClosedSessions else { return }
+    drive { $0.open(session, settings: settings, route: RouteID(0), dialect: dialect, now: $1) }
+  }
+
+  func close(_ session: SessionID) {
+    drive { $0.close(session, now: $1) }
+  }
+
+  func start(_ request: TurnRequest, _ turn: TurnCore, in session: SessionID, requestedAt: Instant) {
+    turns[request.id] = turn
+    drive { machine, _ in machine.start(request, in: session, now: requestedAt) }
+  }
+
+  func cancel(_ turn: TurnID) {
+    drive { $0.cancel(turn, now: $1) }
+  }
+
+  func connect(_ session: SessionID, _ done: @escaping @Sendable (ResponsesError?) -> Void) {
+    connectWaiters[session, default: []].append(done)
+    drive { $0.connect(session, now: $1) }
+  }
+
+  /// The caller has read enough of the turn's queue.
+  func resume(_ turn: TurnID) {
+    drive { $0.setUnread(false, turn, now: $1) }
+  }
+
+  // MARK: Happenings
+
+  func receive(_ connection: Connection, _ text: UnsafeRawBufferPointer) {
+    machine.receive(connection, text: text, now: Instant(nanoseconds: loop.now))
+    if machine.hasActions { perform() }
+  }
+
+  func linkEnded(_ link: Link, _ failure: NetworkFailure) {
+    links[link.connection.id] = nil
+    let error = presentable(failure)
+    log(.info, "connection ended: \(error.message)")
+    drive { $0.closed(link.connection, error, now: $1) }
+  }
+
+  /// Tells the machine something, and does what follows.
+  func drive(_ tell: (ClientMachine, Instant) -> Void) {
+    tell(machine, Instant(nanoseconds: loop.refreshNow()))
+    perform()
+  }
+
+  // MARK: Actions
+
+  /// Carries out actions until there are none: one may bring about others (a message flushed at once).
+  private func perform() {
+    guard !isPerforming else { return }
+    isPerforming = true
+    while true {
+      let actions = machine.takeActions()
+      if actions.isEmpty { break }
+      for action in actions { perform(action) }
+    }
+    isPerforming = false
+    for link in links.values { link.noteUse() }
+    armTimer()
+  }
+
+  private func perform(_ action: Action) {
+    switch action {
+    case .connect(let connection):
+      links[connection.id] = Link(connection, self)
+    case .send(let connection, let body, let turn):
+      send(body, of: turn, on: connection)
+    case .pause(let connection, let isPaused):
+      guard let channel = links[connection.id]?.channel else { return }
+      if isPaused { channel.pauseReading() } else { channel.resumeReading() }
+    case .close(let connection):
+      guard let channel = links.removeValue(forKey: connection.id)?.release() else { return }
+      bury(channel)
+    case .deliver(let turn, let batch, let stats):
+      switch turns[turn]?.deliver(batch, stats) {
+      case .isFull: machine.setUnread(true, turn, now: now)
+      case .isOverfull: machine.abandonUnread(turn, now: now)
+      case .hasRoom, nil: break
+      }
+    case .end(let turn, let end):
+      log(.debug, "turn \(turn.value): \(end.outcome) after \((end.stats.end ?? 0) / 1000) us")
+      var end = end
+      end.error = end.error.map(presentable)
+      turns.removeValue(forKey: turn)?.end(end)
+    case .connectEnded(let session, let error):
+      let waiters = connectWaiters.removeValue(forKey: session) ?? []
+      for done in waiters { done(error.map(presentable)) }
+    }
+  }
+
+  private var now: Instant { Instant(nanoseconds: loop.refreshNow()) }
+
+  private func send(_ body: [UInt8], of turn: TurnID, on connection: Connection) {
+    guard let channel = links[connection.id]?.channel else { return }
+    log(.debug, "turn \(turn.value): sending \(body.count) bytes")
+    guard !channel.send(text: body, tag: turn.value), channel.isOpen else { return }
+    // Refused by the bound on queued bytes; nothing of it was sent.
+    machine.refused(
+      turn, ResponsesError(.messageTooLarge, "The request is too large to be queued for sending."),
+      now: now)
+  }
+
+  /// The timer is left alone while it fires early enough: it is armed anew then, not at every event.
+  private func armTimer() {
+    guard let due = machine.nextDeadline else { return }
+    if let timer, timer.due <= due { return }
+    timer.map { loop.cancel($0.id) }
+    // Strong: closing the client ends it.
+    let id = loop.schedule(at: due.nanoseconds) { [self] in
+      timer = nil
+      drive { $0.timeout(now: $1) }
+    }
+    timer = (id, due)
+  }
+}

@@ -1,0 +1,196 @@
+import RWSJSON
+import Testing
+
+@testable import RWSProtocol
+
+/// Which connection and lane a session gets.
+@Suite struct PoolTests {
+  private let user = #"[{"role":"user","content":"hi"}]"#
+
+  private func sessions(_ driver: MachineDriver, _ count: Int) -> [SessionID] {
+    [driver.session] + (1..<count).map { _ in driver.openSession() }
+  }
+
+  @Test("16 in flight fill a connection; 1,000 sessions need 63")
+  func dense() throws {
+    let driver = try MachineDriver(lanes: .supported, limits: unlimitedRate())
+    for session in sessions(driver, 1000) { try driver.start(user, in: session) }
+    driver.open()
+    #expect(driver.connects.count == 63 && driver.sent.count == 1000)
+    for connection in driver.connects { #expect(connection.inFlight <= 16) }
+  }
+
+  @Test("At the cap, sessions share connections up to 33 lanes, and requests wait for the 16 in flight")
+  func crowded() throws {
+    let driver = try MachineDriver(lanes: .supported, limits: unlimitedRate(connections: 1))
+    let turns = try sessions(driver, 33).map { try driver.start(user, in: $0) }
+    driver.open()
+    #expect(driver.connects.count == 1 && driver.sent.count == 16)
+    var answered = 0
+    while answered < driver.sent.count {
+      driver.answer(driver.sent[answered], "r\(answered)")
+      answered += 1
+      #expect(driver.connects[0].inFlight <= 16)
+    }
+    #expect(turns.allSatisfy { driver.ends[$0]?.outcome == .completed })
+    #expect(Set(driver.sent.map(\.lane)).count == 33)
+  }
+
+  @Test("The 34th session takes the lane of the one idle the longest, which is told so")
+  func laneReuse() throws {
+    let driver = try MachineDriver(lanes: .supported, limits: unlimitedRate(connections: 1))
+    let all = sessions(driver, 34)
+    try driver.start(user, in: all[0])
+    driver.open()
+    driver.answer(driver.sent[0], "r0")
+    for (index, session) in all.enumerated().dropFirst() {
+      driver.advance(nanoseconds: 1)
+      let turn = try driver.start(user, in: session)
+      driver.answer(try #require(driver.request(turn)), "r\(index)")
+    }
+    #expect(Set(driver.sent.map(\.lane)).count == 33)
+    #expect(driver.sent.last?.lane == nil)
+    let back = try driver.start(user, in: all[0])
+    let request = try #require(driver.request(back))
+    #expect(request.previousResponseID == nil && request.lane == "lane-1")
+    driver.answer(request, "again")
+    #expect(driver.ends[back]?.stats.fullReason == .laneReused)
+  }
+
+  @Test("Where lanes are unknown each session gets a socket, until the first echo of a name")
+  func probing() throws {
+    let driver = try MachineDriver(lanes: .unknown)
+    let all = sessions(driver, 3)
+    try driver.start(user, in: all[0])
+    try driver.start(user, in: all[1])
+    driver.open()
+    #expect(driver.connects.count == 2 && driver.sent.map(\.lane) == [nil, "lane-1"])
+    driver.answer(driver.sent[1], "r1")
+    let third = try driver.start(user, in: all[2])
+    #expect(driver.connects.count == 2)
+    #expect(driver.request(third)?.lane != nil)
+  }
+
+  @Test("A server without lanes ignores the name: its events are understood, and each session has a socket")
+  func laneless() throws {
+    let driver = try MachineDriver(lanes: .unknown)
+    let all = sessions(driver, 3)
+    try driver.start(user, in: all[0])
+    let second = try driver.start(user, in: all[1])
+    driver.open()
+    driver.receive(Wire.created("r1"), Wire.completed("r1"), on: driver.sent[1].connection)
+    #expect(driver.ends[second]?.outcome == .completed)
+    let third = try driver.start(user, in: all[2])
+    driver.open()
+    #expect(driver.connects.count == 3 && driver.request(third)?.lane == nil)
+  }
+
+  @Test("A server that refuses the name gets the request again without it")
+  func refusedName() throws {
+    let driver = try MachineDriver(lanes: .unknown)
+    let all = sessions(driver, 2)
+    try driver.start(user, in: all[0])
+    let second = try driver.start(user, in: all[1])
+    driver.open()
+    let refused = try #require(driver.request(second))
+    driver.receive(
+      #"{"type":"error","status":400,"error":{"code":"unknown_parameter","param":"stream_id","message":"no"}}"#,
+      on: refused.connection)
+    driver.open()
+    let again = try #require(driver.request(second))
+    #expect(again.lane == nil && driver.sent.count == 3)
+    driver.answer(again, "r2")
+    #expect(driver.ends[second]?.outcome == .completed)
+  }
+
+  @Test("Sessions of different routes (credentials, headers, proxy, …) never share a connection")
+  func routes() throws {
+    let driver = try MachineDriver(lanes: .supported)
+    let other = driver.openSession(route: 2)
+    let mine = try driver.start(user)
+    let theirs = try driver.start(user, in: other)
+    driver.open()
+    #expect(driver.connects.count == 2)
+    #expect(driver.request(mine)?.connection !== driver.request(theirs)?.connection)
+    #expect(Set(driver.connects.map(\.routeID)) == [RouteID(1), RouteID(2)])
+    driver.answer(try #require(driver.request(mine)), "r1")
+    driver.close()
+    let third = try driver.start(user, in: other)
+    #expect(driver.request(third) == nil)
+    #expect(driver.connects.count == 2)
+  }
+
+  @Test("New connections come in a burst, then one in each interval")
+  func connectRate() throws {
+    var limits = PoolLimits()
+    limits.connectBurst = 2
+    limits.connectIntervalNanoseconds = 100
+    let driver = try MachineDriver(lanes: .unsupported, limits: limits)
+    for session in sessions(driver, 5) { try driver.start(user, in: session) }
+    #expect(driver.connects.count == 2)
+    driver.advance(nanoseconds: 99)
+    #expect(driver.connects.count == 2)
+    driver.advance(nanoseconds: 1)
+    #expect(driver.connects.count == 3)
+    driver.advance(nanoseconds: 100)
+    #expect(driver.connects.count == 4)
+    driver.advance(nanoseconds: 100)
+    driver.open()
+    #expect(driver.connects.count == 5 && driver.sent.count == 5)
+  }
+
+  @Test("Without lanes, at the cap: sessions take turns, first come, first served")
+  func lanelessCap() throws {
+    let driver = try MachineDriver(lanes: .unsupported, limits: unlimitedRate(connections: 2))
+    let turns = try sessions(driver, 6).map { try driver.start(user, in: $0) }
+    driver.open()
+    #expect(driver.sent.count == 2)
+    var answered = 0
+    while answered < driver.sent.count {
+      driver.answer(driver.sent[answered], "r\(answered)")
+      answered += 1
+    }
+    #expect(driver.sent.map(\.turn) == turns)
+    #expect(turns.allSatisfy { driver.ends[$0]?.outcome == .completed })
+  }
+
+  @Test("A connection that no session uses is kept for a while, for the next session")
+  func idleConnection() throws {
+    var limits = PoolLimits()
+    limits.idleNanoseconds = 100
+    let driver = try MachineDriver(limits: limits)
+    try driver.start(user)
+    driver.open()
+    driver.answer("r1")
+    driver.close()
+    driver.advance(nanoseconds: 99)
+    let next = driver.openSession()
+    let turn = try driver.start(user, in: next)
+    #expect(driver.connects.count == 1)
+    driver.answer(try #require(driver.request(turn)), "r2")
+    driver.close(next)
+    driver.advance(nanoseconds: 99)
+    #expect(driver.closes.isEmpty)
+    driver.advance(nanoseconds: 1)
+    #expect(driver.closes.count == 1)
+  }
+
+  @Test("A failed connect ends the turns that waited for it, and nobody else's")
+  func failedConnect() throws {
+    let driver = try MachineDriver(lanes: .unsupported)
+    let all = sessions(driver, 2)
+    let first = try driver.start(user, in: all[0])
+    let second = try driver.start(user, in: all[1])
+    driver.lose(ResponsesError(.connectRefused, "no"), driver.connects[0])
+    #expect(driver.ends[first]?.error?.execution == .notSent)
+    driver.open()
+    #expect(driver.ends[second] == nil && driver.request(second) != nil)
+  }
+
+  private func unlimitedRate(connections: Int = 64) -> PoolLimits {
+    var limits = PoolLimits()
+    limits.connectionsMax = connections
+    limits.connectBurst = 1000
+    return limits
+  }
+}
