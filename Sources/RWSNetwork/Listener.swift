@@ -93,6 +93,8 @@ package final class Listener {
       }
       code = errno
       Glibc.close(descriptor)
+      // Another address of the same name would be free, but is not where the port's owner is met.
+      if code == EADDRINUSE { break }
     }
     let place = hostAndPort(options.host, options.port)
     throw NetworkFailure(
