@@ -31,11 +31,13 @@ let package = Package(
     .systemLibrary(
       name: "CCJSON", path: "Sources/CCJSON", pkgConfig: "libcjson",
       providers: [.apt(["libcjson-dev"])]),
+    .systemLibrary(
+      name: "CZlib", path: "Sources/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
     .systemLibrary(name: "CResponsesWS", path: "Include"),
 
     .target(name: "RWSJSON"),
-    .target(name: "RWSWebSocket", dependencies: ["COpenSSL"]),
+    .target(name: "RWSWebSocket", dependencies: ["COpenSSL", "CZlib"]),
     .target(name: "RWSProtocol", dependencies: ["RWSJSON"]),
     .target(name: "RWSNetwork", dependencies: ["RWSWebSocket", "COpenSSL", "CLinux"]),
     .target(

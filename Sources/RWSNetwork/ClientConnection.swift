@@ -84,7 +84,8 @@ final class ClientConnection {
     }
     do throws(UpgradeRequestError) {
       handshake = try ClientHandshake(
-        url: options.url, nonce: nonce, fields: options.fields, subprotocols: options.subprotocols)
+        url: options.url, nonce: nonce, fields: options.fields, subprotocols: options.subprotocols,
+        deflate: options.deflate)
     } catch {
       return fail(NetworkFailure(.handshake, "The upgrade cannot be requested: \(error)."))
     }
@@ -219,7 +220,7 @@ final class ClientConnection {
     case .upgraded(let head):
       let info = HandshakeInfo(
         status: head.status, fields: head.fields, peerAddress: peerAddress,
-        tlsVersion: options.url.isSecure ? stream.tlsVersion : nil)
+        tlsVersion: options.url.isSecure ? stream.tlsVersion : nil, deflate: handshake?.deflate)
       var rest = ByteBuffer(bytesMax: 0)
       swap(&rest, &input)
       state = .ended

@@ -14,6 +14,8 @@ package struct ConnectOptions: Sendable {
   var happyEyeballs = HappyEyeballs<SocketAddress>.Options()
   package var limits = ChannelLimits()
   package var liveness = LivenessLimits()
+  /// permessage-deflate as it is offered; nil: it is not.
+  package var deflate: DeflateOffer? = DeflateOffer()
 
   package init(url: WebSocketURL, tls: TLSContext? = nil, fields: HTTPFields = HTTPFields()) {
     self.url = url

@@ -92,22 +92,25 @@ package final class ServerChannel {
 
   /// Answers 101 and goes on as a WebSocket. The returned channel is open already (no `channelOpened` call
   /// follows) and delivers nothing before this call has returned. `fields` are sent besides those of the
-  /// handshake. Returns nil, and changes nothing, if the connection has ended, the request was no valid
+  /// handshake; `deflate` is what is agreed to if the client offers compression, as far as its offer allows
+  /// it (nil: no compression). Returns nil, and changes nothing, if the connection has ended, the request was no valid
   /// upgrade, or `fields` cannot be sent.
   package func upgrade(
-    fields: HTTPFields = HTTPFields(), limits: ChannelLimits = ChannelLimits(),
+    fields: HTTPFields = HTTPFields(), deflate: DeflateParameters? = .serverPreference,
+    limits: ChannelLimits = ChannelLimits(),
     delegate: any WebSocketChannelDelegate
   ) -> WebSocketChannel? {
     guard case .deciding(let request?) = state, let stream else { return nil }
+    let acceptance = deflate.flatMap { request.acceptDeflate(preferring: $0) }
     var answer = ByteBuffer(bytesMax: 64 << 10)
     do throws(HTTPWriteError) {
-      try request.writeAcceptance(fields: fields, to: &answer)
+      try request.writeAcceptance(deflate: acceptance, fields: fields, to: &answer)
     } catch {
       return nil
     }
     let channel = WebSocketChannel(
       upgraded: stream, from: peerAddress, output: answer.bytes, input: input.bytes,
-      limits: limits, delegate: delegate)
+      deflate: acceptance?.parameters, limits: limits, delegate: delegate)
     stopTimer()
     self.stream = nil
     self.delegate = nil

@@ -10,6 +10,8 @@ package struct HandshakeInfo: Sendable {
   package var peerAddress: String
   /// As in `TLSv1.3`; nil without TLS with the target.
   package var tlsVersion: String?
+  /// What was agreed on for permessage-deflate; nil without compression.
+  package var deflate: DeflateParameters?
 }
 
 package struct ChannelLimits: Sendable {
@@ -17,6 +19,8 @@ package struct ChannelLimits: Sendable {
   package var receivedMessageBytes = 64 << 20
   /// `send` refuses what would make more than this wait for the kernel.
   package var queuedBytes = 256 << 20
+  /// Shorter messages are not compressed.
+  package var compressedBytesMin = WebSocketEndpoint.Limits.worthCompressing
 
   package init() {}
 }
@@ -137,7 +141,7 @@ package final class WebSocketChannel {
   /// The server's side, after the upgrade's answer was written to `output`.
   init(
     upgraded stream: ByteStream, from peerAddress: String, output: UnsafeRawBufferPointer,
-    input: UnsafeRawBufferPointer, limits: ChannelLimits, delegate: any WebSocketChannelDelegate
+    input: UnsafeRawBufferPointer, deflate: DeflateParameters?, limits: ChannelLimits, delegate: any WebSocketChannelDelegate
   ) {
     loop = stream.loop
     self.delegate = delegate
@@ -145,6 +149,7 @@ package final class WebSocketChannel {
     peer = peerAddress
     liveness = LivenessClock(.none, at: loop.clocks)
     endpoint = Self.makeEndpoint(.server, limits)
+    if let deflate { endpoint.useDeflate(deflate) }
     state = .open(stream)
     // Both are far below the endpoint's limits: an answer's head, and what came with a request's.
     try? endpoint.output.append(output)
@@ -161,7 +166,8 @@ package final class WebSocketChannel {
     WebSocketEndpoint(
       role: role,
       limits: .init(
-        messageBytesMax: limits.receivedMessageBytes, outputBytesMax: limits.queuedBytes),
+        messageBytesMax: limits.receivedMessageBytes, outputBytesMax: limits.queuedBytes,
+        compressedBytesMin: limits.compressedBytesMin),
       masks: MaskSource { OpenSSLLibrary.random($0) })
   }
 
@@ -174,6 +180,7 @@ package final class WebSocketChannel {
       state = .open(stream)
       liveness.resume(at: loop.now)
       armLiveness()
+      if let deflate = info.deflate { endpoint.useDeflate(deflate) }
       try? endpoint.input.append(input.bytes)
       input.shrink()
       stream.transfer(to: self)

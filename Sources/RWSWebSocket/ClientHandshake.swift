@@ -28,6 +28,8 @@ package enum HandshakeFailure: Error, Equatable, Sendable {
   case missingConnectionUpgrade
   case wrongAcceptKey
   case unexpectedExtension(String)
+  /// The server's answer to the offer of permessage-deflate is none that this offer allows (RFC 7692 §7.1).
+  case invalidDeflateAnswer(String)
   case unexpectedSubprotocol(String)
   /// The stream ended before the answer was whole.
   case endOfStream
@@ -47,6 +49,9 @@ extension HandshakeFailure: CustomStringConvertible {
         + "something between may be answering for it"
     case .unexpectedExtension(let name):
       "the server uses the extension '\(name)', which was not offered (RFC 6455 section 4.1)"
+    case .invalidDeflateAnswer(let value):
+      "the server answered the offer of permessage-deflate with '\(value)', which the offer does not allow "
+        + "(RFC 7692 section 7.1)"
     case .unexpectedSubprotocol(let name):
       "the server chose the subprotocol '\(name)', which was not offered (RFC 6455 section 4.1)"
     case .endOfStream: "the server closed the connection before it answered the upgrade request"
@@ -79,13 +84,16 @@ package struct ClientHandshake: Sendable {
   private let request: HTTPRequestHead
   private let expectedAccept: String
   private let subprotocols: [String]
+  private let deflateOffer: DeflateOffer?
+  /// What was agreed on for permessage-deflate; nil before the upgrade, and without compression.
+  package private(set) var deflate: DeflateParameters?
   private var answer = HTTPSwitchReader(switchingOn: 101...101)
 
   /// `nonce`: 16 bytes from a random source, new for each connection. `fields`: whatever else the request
   /// is to carry; a Host among them replaces the one made from the URL.
   package init(
     url: WebSocketURL, nonce: [UInt8], fields: HTTPFields = HTTPFields(),
-    subprotocols: [String] = []
+    subprotocols: [String] = [], deflate: DeflateOffer? = nil
   ) throws(UpgradeRequestError) {
     guard nonce.count == 16 else { throw .invalidNonce }
     do throws(HTTPFieldError) { try fields.validate() } catch { throw .field(error) }
@@ -105,10 +113,12 @@ package struct ClientHandshake: Sendable {
     if !subprotocols.isEmpty {
       all.append("Sec-WebSocket-Protocol", subprotocols.joined(separator: ", "))
     }
+    if let deflate { all.append(WebSocketExtension.field, deflate.description) }
     all.append(contentsOf: fields)
     request = HTTPHead(start: HTTPRequestLine(method: "GET", target: url.target), fields: all)
     expectedAccept = AcceptKey.answering(key)
     self.subprotocols = subprotocols
+    deflateOffer = deflate
   }
 
   package func writeRequest(to output: inout ByteBuffer) throws(BufferFull) {
@@ -121,10 +131,11 @@ package struct ClientHandshake: Sendable {
   /// As `HTTPSwitchReader.receiveEOF`.
   package mutating func receiveEOF() -> Step { judge(answer.receiveEOF()) }
 
-  private func judge(_ step: HTTPSwitchReader.Step) -> Step {
+  private mutating func judge(_ step: HTTPSwitchReader.Step) -> Step {
     switch step {
     case .needMore: .needMore
-    case .switched(let head): violation(in: head).map { .failed($0) } ?? .upgraded(head)
+    case .switched(let head):
+      (violation(in: head) ?? agreeOnExtensions(head)).map { .failed($0) } ?? .upgraded(head)
     case .refused(let refusal): .refused(refusal)
     case .failed(.head(let error)): .failed(.head(error))
     case .failed(.tooManyInterimAnswers): .failed(.tooManyInterimAnswers)
@@ -140,14 +151,27 @@ package struct ClientHandshake: Sendable {
     guard head.fields.values("Sec-WebSocket-Accept") == [expectedAccept] else {
       return .wrongAcceptKey
     }
-    // permessage-deflate will be offered in the request and its parameters checked here (RFC 7692 §5, §7).
-    if let name = head.fields.list("Sec-WebSocket-Extensions").first {
-      return .unexpectedExtension(name)
-    }
     let chosen = head.fields.values("Sec-WebSocket-Protocol")
     if let name = chosen.first, chosen.count > 1 || !subprotocols.contains(name) {
       return .unexpectedSubprotocol(name)
     }
+    return nil
+  }
+
+  /// Sets `deflate`, the only extension there is.
+  private mutating func agreeOnExtensions(_ head: HTTPResponseHead) -> HandshakeFailure? {
+    let written = head.fields.values(WebSocketExtension.field).joined(separator: ", ")
+    guard let answers = WebSocketExtension.list(in: head.fields) else {
+      return .unexpectedExtension(written)
+    }
+    guard let answer = answers.first else { return nil }
+    guard let deflateOffer, answer.name == DeflateParameters.extensionName else {
+      return .unexpectedExtension(answer.name)
+    }
+    guard answers.count == 1, let agreed = deflateOffer.accepting(answer) else {
+      return .invalidDeflateAnswer(written)
+    }
+    deflate = agreed
     return nil
   }
 }

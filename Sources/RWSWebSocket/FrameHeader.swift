@@ -2,13 +2,15 @@
 struct FrameHeader: Equatable {
   var opcode: Opcode
   var isFinal: Bool
-  /// RSV1–3 as bits 2–0. permessage-deflate marks the first frame of a message with RSV1 (RFC 7692 §6).
+  /// RSV1–3 as bits 2–0. permessage-deflate marks the first frame of a message with RSV1.
   var reservedBits: UInt8 = 0
   var payloadBytes: Int
   /// Set on a client's frames: the little-endian number of the four key bytes.
   var maskingKey: UInt32?
 
   static let bytesMax = 14
+  /// RSV1: the message is compressed (RFC 7692 §6).
+  static let compressedBit: UInt8 = 0b100
   static let controlPayloadBytesMax = 125
 
   enum Parsed: Equatable {

@@ -37,12 +37,14 @@ package struct FrameWriter: ~Copyable {
 
   package mutating func write(
     _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, isFinal: Bool = true,
-    to output: inout ByteBuffer
+    isCompressed: Bool = false, to output: inout ByteBuffer
   ) throws(SendError) {
     guard !opcode.isControl || payload.count <= FrameHeader.controlPayloadBytesMax else {
       throw .controlPayloadTooLong
     }
-    var header = FrameHeader(opcode: opcode, isFinal: isFinal, payloadBytes: payload.count)
+    var header = FrameHeader(
+      opcode: opcode, isFinal: isFinal,
+      reservedBits: isCompressed ? FrameHeader.compressedBit : 0, payloadBytes: payload.count)
     switch role {
     case .client: header.maskingKey = try nextKey()
     case .server: break

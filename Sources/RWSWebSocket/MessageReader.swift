@@ -6,9 +6,8 @@
 /// fragmented one are moved into `assembly` as they arrive, and control frames may come between them (§5.4).
 /// What is handed out stays valid until the next call or the next change of the input.
 ///
-/// permessage-deflate (RFC 7692) will enter at two places: `allowedReservedBits` becomes the negotiated
-/// state's answer, and a message whose first frame had RSV1 goes through `assembly` and the inflater before
-/// `accept`.
+/// A compressed message (RFC 7692 §6), in one frame or more, is inflated into `assembly` as its bytes arrive:
+/// what is wrong with its text is seen as early as without compression.
 package struct MessageReader: ~Copyable {
   package enum Step {
     /// Nothing whole is there; so many more bytes are missing at least (a hint for how much to read).
@@ -26,20 +25,22 @@ package struct MessageReader: ~Copyable {
   private enum State {
     case header
     /// `seen` bytes of the payload are unmasked and validated already. They are still in the input if the
-    /// message is unfragmented, else in `assembly`.
+    /// message is unfragmented and not compressed, else in `assembly`.
     case payload(FrameHeader, seen: Int)
     case failed(ProtocolFailure)
   }
 
-  /// Frames of a message that began without FIN.
+  /// What `assembly` gathers: frames of a message that began without FIN, or was compressed.
   private enum Fragments {
     case none
     case of(Opcode)
+    case compressed(Opcode)
   }
 
   private let role: Role
   private let messageBytesMax: Int
-  private let allowedReservedBits: UInt8 = 0
+  private var allowedReservedBits: UInt8 = 0
+  private var inflater: Inflater?
   private var state = State.header
   private var fragments = Fragments.none
   private var assembly: ByteBuffer
@@ -47,16 +48,26 @@ package struct MessageReader: ~Copyable {
 
   package init(role: Role, messageBytesMax: Int) {
     self.role = role
-    self.messageBytesMax = max(0, messageBytesMax)
-    assembly = ByteBuffer(bytesMax: messageBytesMax)
+    self.messageBytesMax = min(max(0, messageBytesMax), 1 << 40)
+    // One more: the byte that shows that an inflated message is too long.
+    assembly = ByteBuffer(bytesMax: self.messageBytesMax + 1)
   }
 
-  /// Memory held for fragmented messages.
-  package var allocatedBytes: Int { assembly.allocatedBytes }
+  /// permessage-deflate was agreed on: the peer may compress its messages. Before the first frame is read.
+  package mutating func allowCompression(_ parameters: DeflateParameters) {
+    let context = parameters.context(sentBy: role.peer)
+    inflater = Inflater(windowBits: context.windowBits, keepsContext: context.isTakenOver)
+    allowedReservedBits = FrameHeader.compressedBit
+  }
 
-  /// Gives back the memory of past fragmented messages. Ends the validity of what was handed out.
+  /// Memory held for fragmented and compressed messages.
+  package var allocatedBytes: Int { assembly.allocatedBytes + (inflater?.allocatedBytes ?? 0) }
+
+  /// Gives back the memory of past messages, but for a window that the next may refer to. Ends the validity
+  /// of what was handed out.
   package mutating func shrink() {
     assembly.shrink()
+    inflater?.shrink()
   }
 
   package mutating func next(_ input: inout ByteBuffer) -> Step {
@@ -89,14 +100,23 @@ package struct MessageReader: ~Copyable {
   /// What only the frames before this one, or the limit, make wrong. Checked before any memory is taken.
   @inline(__always)
   private func violation(of header: FrameHeader) -> ProtocolFailure? {
-    switch header.opcode {
-    case .close, .ping, .pong: return nil
-    case .text, .binary:
-      if case .of = fragments { return .newMessageInsideFragmented }
-    case .continuation:
-      if case .none = fragments { return .continuationWithoutStart }
+    let isCompressed: Bool
+    switch (header.opcode, fragments) {
+    case (.close, _), (.ping, _), (.pong, _):
+      // RFC 7692 §6.1: only the first frame of a message has RSV1.
+      return header.reservedBits == 0 ? nil : .reservedBits(header.reservedBits)
+    case (.text, .none), (.binary, .none): isCompressed = header.reservedBits != 0
+    case (.text, _), (.binary, _): return .newMessageInsideFragmented
+    case (.continuation, .none): return .continuationWithoutStart
+    case (.continuation, .of), (.continuation, .compressed):
+      guard header.reservedBits == 0 else { return .reservedBits(header.reservedBits) }
+      if case .compressed = fragments { isCompressed = true } else { isCompressed = false }
     }
-    guard header.payloadBytes <= messageBytesMax &- assembly.count else {
+    // What cannot be compressed grows by 5 bytes in 16 KiB at most.
+    let bytesMax =
+      isCompressed
+      ? messageBytesMax &+ (messageBytesMax >> 10 &+ 64) : messageBytesMax &- assembly.count
+    guard header.payloadBytes <= bytesMax else {
       return .messageTooBig(limitBytes: messageBytesMax)
     }
     return nil
@@ -110,7 +130,9 @@ package struct MessageReader: ~Copyable {
     case .close, .ping, .pong: return readControl(header, seen: seen, &input)
     case .continuation: return readFragment(header, seen: seen, &input)
     case .text, .binary:
-      guard header.isFinal else { return readFragment(header, seen: seen, &input) }
+      guard header.isFinal, header.reservedBits == 0 else {
+        return readFragment(header, seen: seen, &input)
+      }
       return readWhole(header, seen: seen, &input)
     }
   }
@@ -160,35 +182,104 @@ package struct MessageReader: ~Copyable {
     return .close(code, reason: reason)
   }
 
-  /// Moves what is there of one frame of a fragmented message into `assembly`.
+  /// Moves what is there of one frame of a fragmented or compressed message into `assembly`.
   private mutating func readFragment(
     _ header: FrameHeader, seen: Int, _ input: inout ByteBuffer
   ) -> Step? {
-    let opcode: Opcode
-    switch fragments {
-    case .of(let started): opcode = started
-    case .none:
-      opcode = header.opcode
-      fragments = .of(opcode)
+    if case .none = fragments {
+      fragments = header.reservedBits == 0 ? .of(header.opcode) : .compressed(header.opcode)
     }
     let available = min(input.count, header.payloadBytes &- seen)
     let part = UnsafeMutableRawBufferPointer(rebasing: input.mutableBytes[..<available])
     if let key = header.maskingKey { Masking.apply(key: key, offset: seen, to: part) }
-    if opcode == .text, !utf8.accept(UnsafeRawBufferPointer(part)) { return fail(.invalidUTF8) }
-    do throws(BufferFull) {
-      try assembly.append(UnsafeRawBufferPointer(part))
-    } catch {
-      return fail(.messageTooBig(limitBytes: messageBytesMax))
-    }
+    if let failure = assemble(UnsafeRawBufferPointer(part)) { return fail(failure) }
     input.consume(available)
     guard seen &+ available == header.payloadBytes else {
       return wait(header, seen: seen &+ available)
     }
     state = .header
-    return header.isFinal ? finishFragments(of: opcode) : nil
+    return header.isFinal ? finishFragments() : nil
   }
 
-  private mutating func finishFragments(of opcode: Opcode) -> Step {
+  private mutating func assemble(_ part: UnsafeRawBufferPointer) -> ProtocolFailure? {
+    switch fragments {
+    case .none: return nil
+    case .compressed(let opcode): return inflate(part, isText: opcode == .text)
+    case .of(let opcode):
+      if opcode == .text, !utf8.accept(part) { return .invalidUTF8 }
+      do throws(BufferFull) {
+        try assembly.append(part)
+        return nil
+      } catch {
+        return .messageTooBig(limitBytes: messageBytesMax)
+      }
+    }
+  }
+
+  /// In steps of at most 64 KiB, each validated while it is in the cache and judged before more memory is taken.
+  private mutating func inflate(
+    _ part: UnsafeRawBufferPointer, isText: Bool
+  ) -> ProtocolFailure? {
+    guard let inflater, !part.isEmpty else { return nil }
+    var rest = part
+    do throws(ProtocolFailure) {
+      while true {
+        let room = try inflationRoom(for: rest.count)
+        let count = try inflater.inflate(&rest, into: room)
+        let inflated = UnsafeRawBufferPointer(rebasing: room[..<count])
+        if isText, !utf8.accept(inflated) { return .invalidUTF8 }
+        assembly.commit(count)
+        guard assembly.count <= messageBytesMax else {
+          return .messageTooBig(limitBytes: messageBytesMax)
+        }
+        guard !inflater.isOverdrawn(inflatedBytes: assembly.count) else {
+          return .overdrawnCompression
+        }
+        if rest.isEmpty, count < room.count { return nil }
+      }
+    } catch {
+      return error
+    }
+  }
+
+  private static let inflationStepBytes = 64 << 10
+
+  private mutating func inflationRoom(
+    for compressedBytes: Int
+  ) throws(ProtocolFailure) -> UnsafeMutableRawBufferPointer {
+    let bytesMax = min(messageBytesMax &+ 1 &- assembly.count, Self.inflationStepBytes)
+    let expected = min(compressedBytes, Self.inflationStepBytes) &* 4
+    do throws(BufferFull) {
+      let room = try assembly.reserve(min(max(expected, 256), bytesMax))
+      return UnsafeMutableRawBufferPointer(rebasing: room.prefix(bytesMax))
+    } catch {
+      throw .messageTooBig(limitBytes: messageBytesMax)
+    }
+  }
+
+  private mutating func finishInflating(isText: Bool) -> ProtocolFailure? {
+    guard let inflater else { return nil }
+    if inflater.lacksTail {
+      let failure = withUnsafeBytes(of: Inflater.tail) { inflate($0, isText: isText) }
+      if let failure { return failure }
+    }
+    do throws(ProtocolFailure) {
+      try inflater.finishMessage()
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  private mutating func finishFragments() -> Step? {
+    let opcode: Opcode
+    switch fragments {
+    case .none: return nil
+    case .of(let started): opcode = started
+    case .compressed(let started):
+      opcode = started
+      if let failure = finishInflating(isText: opcode == .text) { return fail(failure) }
+    }
     guard utf8.isComplete else { return fail(.invalidUTF8) }
     fragments = .none
     let message = assembly.bytes

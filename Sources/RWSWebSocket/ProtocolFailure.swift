@@ -15,6 +15,10 @@ package enum ProtocolFailure: Error, Equatable, Sendable {
   case invalidCloseCode(UInt16)
   case invalidUTF8
   case invalidUTF8InCloseReason
+  case invalidCompressedData
+  case overdrawnCompression
+  /// Not the peer's fault: zlib got no memory.
+  case inflaterUnavailable
 
   /// The status to put into the Close frame that answers the failure (§7.1.7, §7.4.1).
   package var closeCode: CloseCode {
@@ -24,8 +28,9 @@ package enum ProtocolFailure: Error, Equatable, Sendable {
       .continuationWithoutStart, .newMessageInsideFragmented, .closePayloadOfOneByte,
       .invalidCloseCode:
       .protocolError
-    case .messageTooBig: .messageTooBig
-    case .invalidUTF8, .invalidUTF8InCloseReason: .invalidPayload
+    case .messageTooBig, .overdrawnCompression: .messageTooBig
+    case .invalidUTF8, .invalidUTF8InCloseReason, .invalidCompressedData: .invalidPayload
+    case .inflaterUnavailable: .internalError
     }
   }
 }
@@ -35,7 +40,7 @@ extension ProtocolFailure: CustomStringConvertible {
   package var description: String {
     switch self {
     case .reservedBits(let bits):
-      "reserved bits (\(bits)) set, but no extension was negotiated (RFC 6455 section 5.2)"
+      "reserved bits (\(bits)) set where no agreed extension has them (RFC 6455 section 5.2)"
     case .reservedOpcode(let code): "reserved opcode \(code) (RFC 6455 section 5.2)"
     case .fragmentedControlFrame: "a control frame was fragmented (RFC 6455 section 5.5)"
     case .oversizedControlFrame:
@@ -58,6 +63,11 @@ extension ProtocolFailure: CustomStringConvertible {
     case .invalidUTF8: "a text message is not valid UTF-8 (RFC 6455 section 8.1)"
     case .invalidUTF8InCloseReason:
       "the reason of a Close frame is not valid UTF-8 (RFC 6455 section 5.5.1)"
+    case .invalidCompressedData:
+      "a compressed message is no valid DEFLATE data, or is cut off (RFC 7692 section 7.2.2)"
+    case .overdrawnCompression:
+      "a compressed message grows more than \(Inflater.ratioMax)-fold (RFC 7692 section 8)"
+    case .inflaterUnavailable: "no memory for decompression"
     }
   }
 }

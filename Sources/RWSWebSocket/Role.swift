@@ -3,4 +3,11 @@
 package enum Role: Sendable, Equatable {
   case client
   case server
+
+  var peer: Role {
+    switch self {
+    case .client: .server
+    case .server: .client
+    }
+  }
 }

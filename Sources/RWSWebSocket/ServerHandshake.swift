@@ -5,22 +5,35 @@ package struct UpgradeRequest: Equatable, Sendable {
   package let subprotocols: [String]
   private let acceptKey: String
 
+  /// The first of the client's offers of permessage-deflate that can be met, in its order of preference
+  /// (RFC 7692 §5.1, §7.1). nil: none can, and the extension is declined by not answering it.
+  package func acceptDeflate(preferring preferred: DeflateParameters) -> DeflateAcceptance? {
+    for member in WebSocketExtension.list(in: head.fields) ?? []
+    where member.name == DeflateParameters.extensionName {
+      if let acceptance = DeflateOffer(member)?.accepted(preferring: preferred) {
+        return acceptance
+      }
+    }
+    return nil
+  }
+
   fileprivate init(head: HTTPRequestHead, key: String) {
     self.head = head
     subprotocols = head.fields.list("Sec-WebSocket-Protocol")
     acceptKey = AcceptKey.answering(key)
   }
 
-  /// Writes the 101 answer (§4.2.2); frames follow it. Offered extensions are left unanswered: that
-  /// declines them.
+  /// Writes the 101 answer (§4.2.2); frames follow it. Other extensions are left unanswered: that declines
+  /// them.
   package func writeAcceptance(
-    subprotocol: String? = nil, fields: HTTPFields = HTTPFields(), to output: inout ByteBuffer
+    subprotocol: String? = nil, deflate: DeflateAcceptance? = nil, fields: HTTPFields = HTTPFields(), to output: inout ByteBuffer
   ) throws(HTTPWriteError) {
     var all = HTTPFields()
     all.append("Upgrade", "websocket")
     all.append("Connection", "Upgrade")
     all.append("Sec-WebSocket-Accept", acceptKey)
     if let subprotocol { all.append("Sec-WebSocket-Protocol", subprotocol) }
+    if let deflate { all.append(WebSocketExtension.field, deflate.fieldValue) }
     all.append(contentsOf: fields)
     try HTTPHead.writeAnswer(status: 101, all, to: &output)
   }

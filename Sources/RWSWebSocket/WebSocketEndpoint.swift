@@ -49,11 +49,20 @@ package struct WebSocketEndpoint: ~Copyable {
     package var messageBytesMax: Int
     /// Unsent output beyond this makes sends fail with `outputFull`.
     package var outputBytesMax: Int
+    /// Shorter messages are sent as they are, also where compression was agreed on.
+    package var compressedBytesMin: Int
 
-    package init(messageBytesMax: Int, outputBytesMax: Int) {
+    package init(
+      messageBytesMax: Int, outputBytesMax: Int, compressedBytesMin: Int = Limits.worthCompressing
+    ) {
       self.messageBytesMax = min(max(0, messageBytesMax), 1 << 40)
       self.outputBytesMax = min(max(0, outputBytesMax), 1 << 40)
+      // An empty message has nothing to compress, and zlib nothing to flush.
+      self.compressedBytesMin = max(1, compressedBytesMin)
     }
+
+    /// Below it compression saves no packet.
+    package static let worthCompressing = 1024
   }
 
   /// Room beside one message of the largest size: for frames that came with it, and for control frames and
@@ -70,18 +79,32 @@ package struct WebSocketEndpoint: ~Copyable {
   /// `sent(_:)`.
   package var output: ByteBuffer
 
+  private let role: Role
   private let messageBytesMax: Int
   private var reader: MessageReader
   private var writer: FrameWriter
   private var missing = 1
   private var pongs = PongQueue()
+  private var deflater: Deflater?
+  private let compressedBytesMin: Int
 
   package init(role: Role, limits: Limits, masks: consuming MaskSource) {
+    self.role = role
     messageBytesMax = limits.messageBytesMax
+    compressedBytesMin = limits.compressedBytesMin
     input = ByteBuffer(bytesMax: limits.messageBytesMax + Self.slackBytes)
     output = ByteBuffer(bytesMax: limits.outputBytesMax + Self.slackBytes)
     reader = MessageReader(role: role, messageBytesMax: limits.messageBytesMax)
     writer = FrameWriter(role: role, masks: masks)
+  }
+
+  /// permessage-deflate was agreed on in the handshake (RFC 7692). Call it before the first frame is read or
+  /// written.
+  package mutating func useDeflate(_ parameters: DeflateParameters) {
+    reader.allowCompression(parameters)
+    let context = parameters.context(sentBy: role)
+    deflater = Deflater(
+      role: role, windowBits: context.windowBits, keepsContext: context.isTakenOver)
   }
 
   /// A pattern, not `==`: comparing the states would look into the ending's strings.
@@ -163,11 +186,11 @@ package struct WebSocketEndpoint: ~Copyable {
   package mutating func sendText(_ payload: UnsafeRawBufferPointer) throws(SendError) {
     guard isOpen else { throw .notOpen }
     guard UTF8Validator.isValid(payload) else { throw .invalidUTF8 }
-    try send(.text, payload)
+    try sendMessage(.text, payload)
   }
 
   package mutating func sendBinary(_ payload: UnsafeRawBufferPointer) throws(SendError) {
-    try send(.binary, payload)
+    try sendMessage(.binary, payload)
   }
 
   /// Queues a ping of at most 125 bytes.
@@ -180,6 +203,36 @@ package struct WebSocketEndpoint: ~Copyable {
   ) throws(SendError) {
     guard isOpen else { throw .notOpen }
     try writer.write(opcode, payload, to: &output)
+  }
+
+  @inline(__always)
+  private mutating func sendMessage(
+    _ opcode: Opcode, _ payload: UnsafeRawBufferPointer
+  ) throws(SendError) {
+    guard payload.count >= compressedBytesMin, let deflater else {
+      return try send(opcode, payload)
+    }
+    try sendCompressed(opcode, payload, deflater)
+  }
+
+  private mutating func sendCompressed(
+    _ opcode: Opcode, _ payload: UnsafeRawBufferPointer, _ deflater: Deflater
+  ) throws(SendError) {
+    guard isOpen else { throw .notOpen }
+    guard payload.count <= output.bytesMax else {
+      throw .outputFull(limitBytes: output.bytesMax)
+    }
+    guard let compressed = deflater.compress(payload) else { return try send(opcode, payload) }
+    // With a context the peer must get what went into it, be it larger.
+    guard deflater.keepsContext || compressed.count < payload.count else {
+      return try send(opcode, payload)
+    }
+    do throws(SendError) {
+      try writer.write(opcode, compressed, isCompressed: true, to: &output)
+    } catch {
+      deflater.reset()
+      throw error
+    }
   }
 
   /// Begins the closing handshake (§7.1.2). The reason is at most 123 bytes of UTF-8; nil sends an empty
@@ -219,14 +272,18 @@ package struct WebSocketEndpoint: ~Copyable {
 
   // MARK: Memory
 
-  /// Gives back what an idle connection does not need. Ends the validity of messages handed out.
+  /// Gives back what an idle connection does not need. Ends the validity of messages handed out. Of
+  /// compression there stays, where the context is taken over, the peer's window with zlib's state for it, and
+  /// the end of our own window.
   package mutating func shrink() {
     input.shrink()
     output.shrink()
     reader.shrink()
+    deflater?.shrink()
   }
 
   package var allocatedBytes: Int {
     input.allocatedBytes + output.allocatedBytes + reader.allocatedBytes
+      + (deflater?.allocatedBytes ?? 0)
   }
 }

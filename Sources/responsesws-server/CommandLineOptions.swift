@@ -22,6 +22,7 @@ enum CommandLineOptions {
       --cert FILE --key FILE   with --tls: this certificate chain and key (PEM)
       --write-ca FILE          with --tls: writes the certificate that was made, for clients to trust
       --api-key KEY            refuses other keys, and none, with 401
+      --no-deflate             refuses permessage-deflate (RFC 7692), which is accepted if offered
       --strict-fields          refuses fields that response.create does not have
       --context-window TOKENS  more input than this is context_length_exceeded (1050000)
       --delay-ms MS            time before the first output event of each response (0)
@@ -54,6 +55,7 @@ enum CommandLineOptions {
       case "--key": key = try value(of: option, &rest)
       case "--write-ca": authority = try value(of: option, &rest)
       case "--api-key": options.apiKey = try value(of: option, &rest)
+      case "--no-deflate": options.acceptsDeflate = false
       case "--strict-fields": options.behaviour.strictFields = true
       case "--context-window":
         options.behaviour.contextWindow = try number(option, &rest, max: 1_000_000_000)

@@ -46,8 +46,12 @@ enum Heard: Equatable {
 }
 
 /// Feeds a `MessageReader` the parts one after the other and collects what it says.
-func listen(role: Role, messageBytesMax: Int = 1 << 20, parts: [ArraySlice<UInt8>]) -> [Heard] {
+func listen(
+  role: Role, messageBytesMax: Int = 1 << 20, deflate: DeflateParameters? = nil,
+  parts: [ArraySlice<UInt8>]
+) -> [Heard] {
   var reader = MessageReader(role: role, messageBytesMax: messageBytesMax)
+  if let deflate { reader.allowCompression(deflate) }
   var input = ByteBuffer(bytesMax: messageBytesMax + 65536)
   var heard: [Heard] = []
   for part in parts {
@@ -88,11 +92,13 @@ func cuts(of bytes: [UInt8]) -> [[ArraySlice<UInt8>]] {
 
 /// Reads `bytes` in every cut and expects the same answer each time.
 func expect(
-  _ bytes: [UInt8], to role: Role, messageBytesMax: Int = 1 << 20, isHeardAs expected: [Heard],
+  _ bytes: [UInt8], to role: Role, messageBytesMax: Int = 1 << 20,
+  deflate: DeflateParameters? = nil, isHeardAs expected: [Heard],
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
   for parts in cuts(of: bytes) {
-    let heard = listen(role: role, messageBytesMax: messageBytesMax, parts: parts)
+    let heard = listen(
+      role: role, messageBytesMax: messageBytesMax, deflate: deflate, parts: parts)
     guard heard == expected else {
       #expect(
         heard == expected, "cut as \(parts.map(\.count).prefix(3))",

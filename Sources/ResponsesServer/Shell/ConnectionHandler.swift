@@ -15,6 +15,7 @@ final class ConnectionHandler {
   private let router: HTTPRouter
   /// Sent with every answer, as `x-request-id`.
   private let requestID: String
+  private let acceptsDeflate: Bool
   private let log: ServerLog?
   private let onEnd: (ConnectionHandler) -> Void
   private var timer: TimerID?
@@ -27,12 +28,14 @@ final class ConnectionHandler {
   private static let closeNanoseconds: Int64 = 500_000_000
 
   init(
-    connection: ServerConnection, router: HTTPRouter, requestID: String, log: ServerLog?,
+    connection: ServerConnection, router: HTTPRouter, requestID: String,
+    acceptsDeflate: Bool, log: ServerLog?,
     onEnd: @escaping (ConnectionHandler) -> Void
   ) {
     self.connection = connection
     self.router = router
     self.requestID = requestID
+    self.acceptsDeflate = acceptsDeflate
     self.log = log
     self.onEnd = onEnd
   }
@@ -96,7 +99,9 @@ extension ConnectionHandler: ServerChannelDelegate {
       channel.respond(answer)
     case .upgrade:
       let fields = HTTPFields(["x-request-id": requestID])
-      guard let upgraded = channel.upgrade(fields: fields, delegate: self) else {
+      let deflate = acceptsDeflate ? DeflateParameters.serverPreference : nil
+      guard let upgraded = channel.upgrade(fields: fields, deflate: deflate, delegate: self)
+      else {
         channel.abort()
         return onEnd(self)
       }

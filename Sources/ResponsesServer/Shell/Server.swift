@@ -93,7 +93,8 @@ extension Server: ListenerDelegate {
     let handler = ConnectionHandler(
       connection: ServerConnection(
         configuration: configuration, store: store, seed: ids.nextWord()),
-      router: HTTPRouter(apiKey: options.apiKey), requestID: ids.next("req"), log: log
+      router: HTTPRouter(apiKey: options.apiKey), requestID: ids.next("req"),
+      acceptsDeflate: options.acceptsDeflate, log: log
     ) { [weak self] in self?.ended($0) }
     handlers[ObjectIdentifier(handler)] = handler
     channel.delegate = handler

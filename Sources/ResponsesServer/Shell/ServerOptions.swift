@@ -19,6 +19,8 @@ package struct ServerOptions: Sendable {
   package var tls = TLS.off
   /// nil: any credential, or none, will do.
   package var apiKey: String?
+  /// Whether permessage-deflate is agreed to when a client offers it.
+  package var acceptsDeflate = true
   package var log = Log.none
   /// Ends the server when its standard input ends, and so with whoever started it.
   package var exitsWithStandardInput = false
