@@ -186,6 +186,12 @@ typedef struct rws_header {
 
 enum { RWS_LOG_ERROR = 1, RWS_LOG_WARNING = 2, RWS_LOG_INFO = 3, RWS_LOG_DEBUG = 4 };
 
+/** Whether the client offers permessage-deflate (RFC 7692). */
+enum {
+    RWS_COMPRESSION_AUTOMATIC = 0, /* offered; used where the server accepts it */
+    RWS_COMPRESSION_OFF = 1
+};
+
 /** Receives one log line (no newline, no credentials). May run on any thread of the library. */
 typedef void (*rws_log_fn)(int32_t level, rws_string line, void *user_data);
 
@@ -211,9 +217,14 @@ typedef struct rws_client_options {
     int64_t ping_interval_ms;  /* silence before a ping, and between pings; default 20,000 */
     int64_t write_stall_timeout_ms; /* bytes wait to be sent and the peer takes none; default 60,000 */
     int64_t idle_timeout_ms;   /* a connection that no turn uses is closed; default RWS_NO_LIMIT */
+    uint64_t compression_threshold;  /* bytes; shorter messages are sent uncompressed; default 1,024 */
+    uint64_t sent_message_bytes_max; /* of one sent message, uncompressed; at most 1 GiB; default 16 MiB for
+                                        OpenAI's hosts, which refuse more, else 64 MiB */
+    int32_t compression;       /* RWS_COMPRESSION_...; default automatic */
+    int32_t reserved;
 } rws_client_options;
 #define RWS_CLIENT_OPTIONS_INIT \
-    { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Makes a client. Nothing is connected yet.

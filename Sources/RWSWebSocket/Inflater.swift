@@ -17,9 +17,10 @@ final class Inflater {
 
   /// A message may be this much larger than what was received of it once it has passed `ratioFreeBytes`.
   /// DEFLATE cannot pass 1032; JSON that a person or a model wrote stays below 50, also where a large part of
-  /// it repeats. The limit is for what costs the sender nothing: 16 KiB to make 4 MiB.
+  /// it repeats. The limit is for what costs the sender nothing; below `ratioFreeBytes` it is not worth refusing
+  /// a message for.
   static let ratioMax = 256
-  static let ratioFreeBytes = 4 << 20
+  static let ratioFreeBytes = 16 << 20
 
   /// What a sync flush ends with and the sender takes off each message (§7.2.1).
   static let tail: (UInt8, UInt8, UInt8, UInt8) = (0x00, 0x00, 0xFF, 0xFF)

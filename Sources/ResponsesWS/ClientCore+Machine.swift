@@ -102,6 +102,10 @@ extension ClientCore {
 
   private func send(_ body: [UInt8], of turn: TurnID, on connection: Connection) {
     guard let channel = links[connection.id]?.channel else { return }
+    guard body.count <= sentMessageBytesMax else {
+      return machine.refused(
+        turn, .requestTooLarge(body, bytesMax: sentMessageBytesMax), now: now)
+    }
     log(.debug, "turn \(turn.value): sending \(body.count) bytes")
     guard !channel.send(text: body, tag: turn.value), channel.isOpen else { return }
     // Refused by the bound on queued bytes; nothing of it was sent.

@@ -46,6 +46,10 @@ final class ClientCore: @unchecked Sendable {
     guard 1...ClientOptions.missedPongsLimit ~= options.missedPongsMax else {
       throw ResponsesError(.invalidArgument, "missed_pongs_max must be from 1 to 1,000.")
     }
+    guard 1...ClientOptions.messageBytesLimit ~= options.sentMessageBytesMax ?? 1 else {
+      throw ResponsesError(
+        .invalidArgument, "sent_message_bytes_max must be from 1 byte to 1 GiB.")
+    }
     self.options = options
     secrets = Secrets(options)
     do {
@@ -87,6 +91,11 @@ final class ClientCore: @unchecked Sendable {
     connect.liveness.missedPongsMax = options.missedPongsMax
     connect.liveness.writeStall = limit(options.writeStallTimeout)
     connect.liveness.idle = limit(options.idleTimeout)
+    // What may be sent can be queued.
+    connect.limits.queuedBytes = max(
+      connect.limits.queuedBytes, options.effectiveSentMessageBytesMax(host: url.host))
+    connect.limits.compressedBytesMin = options.compressionThreshold
+    if options.compression == .off { connect.deflate = nil }
     return connect
   }
 
@@ -121,6 +130,11 @@ final class ClientCore: @unchecked Sendable {
   }
 
   var isForkedChild: Bool { fork.isForkedChild }
+
+  /// Of one message; the caller's, or the endpoint's.
+  var sentMessageBytesMax: Int {
+    options.effectiveSentMessageBytesMax(host: connect.url.host)
+  }
 
   /// Throws where waiting would wait for itself.
   func checkMayWait() throws(ResponsesError) {

@@ -52,6 +52,13 @@ public struct ClientOptions: Sendable {
   public var idleTimeout: Duration?
   /// Bytes of one received message; at most 1 GiB.
   public var messageBytesMax = 64 << 20
+  /// Bytes of one sent message before compression, at most 1 GiB; a larger request fails at once with
+  /// `messageTooLarge`. nil: 16 MiB for OpenAI's hosts, which refuse more, else 64 MiB.
+  public var sentMessageBytesMax: Int?
+  /// Saves most of a request that repeats instructions and tools; costs up to 80 KiB per idle connection.
+  public var compression = Compression.automatic
+  /// Shorter messages are sent uncompressed.
+  public var compressionThreshold = 1024
   /// Receives log lines without newline and without credentials, on any thread of the library.
   public var log: (@Sendable (LogLevel, String) -> Void)?
   /// Lines up to this level are logged.
@@ -72,6 +79,13 @@ public struct ClientOptions: Sendable {
 
   var effectiveAPIKey: String {
     apiKey ?? Self.environment("OPENAI_API_KEY") ?? ""
+  }
+
+  func effectiveSentMessageBytesMax(host: String) -> Int {
+    if let sentMessageBytesMax { return sentMessageBytesMax }
+    let name = host.lowercased()
+    let isOpenAI = ["openai.com", "chatgpt.com"].contains { name == $0 || name.hasSuffix("." + $0) }
+    return isOpenAI ? 16 << 20 : 64 << 20
   }
 
   private static func environment(_ name: String) -> String? {

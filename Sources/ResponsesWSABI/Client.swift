@@ -56,6 +56,13 @@ extension ClientOptions {
     idleTimeout = try limit(options.idle_timeout_ms, default: idleTimeout, "idle_timeout_ms")
     if options.missed_pongs_max != 0 { missedPongsMax = Int(options.missed_pongs_max) }
     if options.message_bytes_max != 0 { messageBytesMax = Int(clamping: options.message_bytes_max) }
+    if options.sent_message_bytes_max != 0 {
+      sentMessageBytesMax = Int(clamping: options.sent_message_bytes_max)
+    }
+    compression = try Self.compression(options.compression)
+    if options.compression_threshold != 0 {
+      compressionThreshold = Int(clamping: options.compression_threshold)
+    }
     if options.log_level != 0 {
       guard let level = LogLevel(rawValue: options.log_level) else {
         throw ResponsesError(.invalidArgument, "log_level is not one of RWS_LOG_….")
@@ -68,6 +75,14 @@ extension ClientOptions {
         var line = line
         line.withUTF8 { log(level.rawValue, rws_string(UnsafeRawBufferPointer($0)), user.pointer) }
       }
+    }
+  }
+
+  private static func compression(_ value: Int32) throws(ResponsesError) -> Compression {
+    switch Int(value) {
+    case RWS_COMPRESSION_AUTOMATIC: return .automatic
+    case RWS_COMPRESSION_OFF: return .off
+    default: throw ResponsesError(.invalidArgument, "compression is not one of RWS_COMPRESSION_….")
     }
   }
 

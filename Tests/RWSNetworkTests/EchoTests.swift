@@ -39,5 +39,25 @@ extension NetworkTests {
       #expect(server.connections[0].recorder.failure?.kind == .peerClosed)
       #expect(server.connections[0].recorder.failure?.closeCode == 1000)
     }
+
+    @Test("RFC 7692: compression is agreed on by default, and messages of all sizes come back")
+    func compressed() throws {
+      let server = try EchoServer(loop)
+      defer { server.stop() }
+      let client = Recorder()
+      let channel = WebSocketChannel(
+        connecting: ConnectOptions(url: try server.url()), on: loop, delegate: client)
+      let messages = [10, 1023, 1024, 70_000, 3 << 20].map { size in
+        (0..<size).map { UInt8(ascii: "a") + UInt8($0 &* $0 % 26) }
+      }
+      client.onOpen = { channel in
+        for message in messages { channel.send(text: message, tag: UInt64(message.count)) }
+      }
+      try loop.drive { client.texts.count == messages.count || client.failure != nil }
+      #expect(client.info?.deflate == .serverPreference)
+      #expect(client.texts == messages)
+      #expect(client.flushed == messages.map { UInt64($0.count) })
+      channel.abort()
+    }
   }
 }

@@ -23,6 +23,8 @@ extension NetworkTests {
       _ server: EchoServer, tls: TLSContext? = nil, limits: ChannelLimits = ChannelLimits()
     ) throws -> WebSocketChannel {
       var options = ConnectOptions(url: try server.url(), tls: tls)
+      // Bytes that wait are counted here: what is sent is what is on the wire.
+      options.deflate = nil
       options.limits = limits
       let channel = WebSocketChannel(connecting: options, on: loop, delegate: client)
       try loop.drive { client.info != nil || client.failure != nil }

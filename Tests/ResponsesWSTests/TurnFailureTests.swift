@@ -138,6 +138,19 @@ extension SwiftFace {
       #expect(!error.isRetryable)
     }
 
+    @Test("a request over sent_message_bytes_max fails unsent, on the connection that stays")
+    func requestTooLarge() throws {
+      let peer = try ScriptedPeer { ScriptedPeer.echo($0, $1) }
+      defer { peer.stop() }
+      let session = try Client.session(peer.url) { $0.sentMessageBytesMax = 4096 }
+      #expect(try session.finished("hello").text == "reply 1")
+      let error = try failure { try session.start(String(repeating: "x", count: 5000)).wait() }
+      #expect(error.status == .messageTooLarge && error.execution == .notSent)
+      #expect(error.message.contains("sent_message_bytes_max"))
+      #expect(try session.finished("again").text == "reply 2")
+      #expect(peer.upgrades.value.count == 1)
+    }
+
     @Test(
       "errors of the API are told apart by code, and say what to do",
       arguments: [

@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 from conftest import TIMEOUT, RunningServer, Socket, program
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 
 def http(url, method="GET", key=None):
@@ -51,6 +52,30 @@ def test_the_key_guards_every_route_and_is_never_logged(start, tmp_path):
         with server.socket(additional_headers=headers) as socket:
             assert socket.create("x").text == "ECHO: x"
     assert "sk-secret" not in log.read_text()
+
+
+@pytest.mark.parametrize("offer", [
+    {}, {"client_max_window_bits": True}, {"client_max_window_bits": 9},
+    {"server_max_window_bits": 9}, {"server_max_window_bits": 15},
+    {"server_no_context_takeover": True}, {"client_no_context_takeover": True},
+    {"server_no_context_takeover": True, "client_no_context_takeover": True,
+     "server_max_window_bits": 12, "client_max_window_bits": 12}], ids=str)
+def test_every_deflate_offer_is_accepted_and_works(server, offer):
+    extensions = [ClientPerMessageDeflateFactory(**offer)]
+    with server.socket(compression=None, extensions=extensions) as socket:
+        answer = socket.connection.response.headers["Sec-WebSocket-Extensions"]
+        assert answer.startswith("permessage-deflate; ")
+        for text in ("x", "na " * 5000, os.urandom(20_000).hex(), "grüße – 😀" * 500):
+            assert socket.create(text).text == "ECHO: " + text
+
+
+def test_deflate_offers_that_cannot_be_met_are_declined(start):
+    windows_too_small = [ClientPerMessageDeflateFactory(server_max_window_bits=8)]
+    for options, extensions in [((), windows_too_small),
+                                (("--no-deflate",), [ClientPerMessageDeflateFactory()])]:
+        with start(*options).socket(compression=None, extensions=extensions) as socket:
+            assert "Sec-WebSocket-Extensions" not in socket.connection.response.headers
+            assert socket.create("x").text == "ECHO: x"
 
 
 def test_a_query_deflate_offers_and_extra_headers_are_taken(server):

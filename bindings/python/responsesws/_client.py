@@ -54,6 +54,9 @@ class ClientBase:
         write_stall_timeout: Optional[float] = None,
         idle_timeout: Optional[float] = None,
         message_bytes_max: Optional[int] = None,
+        sent_message_bytes_max: Optional[int] = None,
+        compression: bool = True,
+        compression_threshold: Optional[int] = None,
         log: Optional[Log] = None,
         log_level: Optional[int] = None,
     ) -> None:
@@ -74,6 +77,10 @@ class ClientBase:
         missed_pongs_max: pings in a row that may stay unanswered; one ping_interval after the last
             of them the connection is dead (3).
         message_bytes_max: of one received message (64 MiB).
+        sent_message_bytes_max: of one sent message, before compression; a larger request fails at
+            once with MessageTooLarge (16 MiB for OpenAI's hosts, which refuse more, else 64 MiB).
+        compression: offer permessage-deflate (RFC 7692), and use it where the server accepts it.
+        compression_threshold: shorter messages are sent uncompressed (1024 bytes).
         log: a logging.Logger, or a callable of level (LOG_…) and line. It may be called on a
             thread of the library, and must not wait there. No line holds a credential.
         log_level: lines up to this level (LOG_WARNING, or what the Logger is enabled for).
@@ -97,6 +104,11 @@ class ClientBase:
                 write_stall_timeout_ms=limit_ms("write_stall_timeout", write_stall_timeout),
                 idle_timeout_ms=limit_ms("idle_timeout", idle_timeout),
                 message_bytes_max=_byte_count("message_bytes_max", message_bytes_max),
+                sent_message_bytes_max=_byte_count(
+                    "sent_message_bytes_max", sent_message_bytes_max),
+                compression=(
+                    _ffi.COMPRESSION_AUTOMATIC if compression else _ffi.COMPRESSION_OFF),
+                compression_threshold=_byte_count("compression_threshold", compression_threshold),
                 log_key=key,
                 log_level=level,
             )

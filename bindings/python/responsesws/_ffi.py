@@ -41,6 +41,9 @@ VERSION = (0, 1)
 
 NO_LIMIT = -1
 
+COMPRESSION_AUTOMATIC = 0
+COMPRESSION_OFF = 1
+
 OK = 0
 DONE = 1
 TIMEOUT = 2
@@ -110,6 +113,10 @@ class ClientOptions(Structure):
         ("ping_interval_ms", c_int64),
         ("write_stall_timeout_ms", c_int64),
         ("idle_timeout_ms", c_int64),
+        ("compression_threshold", c_uint64),
+        ("sent_message_bytes_max", c_uint64),
+        ("compression", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -394,6 +401,9 @@ def client_new(
     write_stall_timeout_ms: int,
     idle_timeout_ms: int,
     message_bytes_max: int,
+    sent_message_bytes_max: int,
+    compression: int,
+    compression_threshold: int,
     log_key: Optional[int],
     log_level: int,
 ) -> int:
@@ -416,6 +426,9 @@ def client_new(
         write_stall_timeout_ms=write_stall_timeout_ms,
         idle_timeout_ms=idle_timeout_ms,
         message_bytes_max=message_bytes_max,
+        sent_message_bytes_max=sent_message_bytes_max,
+        compression=compression,
+        compression_threshold=compression_threshold,
         log_level=log_level,
     )
     if log_key is not None:

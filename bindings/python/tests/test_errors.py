@@ -276,6 +276,16 @@ def test_a_message_over_the_limit(serve, connect):
     fails(client.session(model="m"), responsesws.MessageTooLarge, "x" * 20_000)
 
 
+def test_a_request_over_the_limit_is_not_sent(serve, connect):
+    peer = serve(echo)
+    session = connect(peer, sent_message_bytes_max=10_000).session(model="m")
+    error, _ = fails(session, responsesws.MessageTooLarge, "x" * 20_000)
+    assert error.execution is Execution.NOT_SENT
+    assert "sent_message_bytes_max" in str(error) and "0 (200" in str(error)
+    assert session.run("short").text == "echo: short"
+    assert len(peer.connections) == 1 and len(peer.requests) == 1
+
+
 # ----------------------------------------------------------------------------- API
 
 NESTED = {"type": "invalid_request_error", "code": "some_code", "message": "Wrong.", "param": "p"}

@@ -203,6 +203,9 @@ def test_a_status_of_a_newer_library_falls_back_to_its_band():
         {"message_bytes_max": 0},
         {"message_bytes_max": 2**64},
         {"message_bytes_max": 2**31},
+        {"sent_message_bytes_max": 0},
+        {"sent_message_bytes_max": 2**31},
+        {"compression_threshold": -1},
     ],
     ids=str,
 )
