@@ -49,8 +49,10 @@ import Testing
       let whole = listen(role: role, messageBytesMax: 2000, parts: [bytes[...]])
       let single = listen(
         role: role, messageBytesMax: 2000, parts: bytes.indices.map { bytes[$0...$0] })
-      guard whole == single else {
-        Issue.record("seed \(seed): \(whole) but byte by byte \(single)")
+      let cut = listen(
+        role: role, messageBytesMax: 2000, parts: randomCut(of: bytes, longest: 50, &random))
+      guard whole == single, whole == cut else {
+        Issue.record("seed \(seed): \(whole), byte by byte \(single), cut at random \(cut)")
         return
       }
     }

@@ -79,7 +79,8 @@ func listen(
   return heard
 }
 
-/// Every way of cutting `bytes` that the decoder tests use: whole, in two at each byte, and byte by byte.
+/// Every way of cutting `bytes` that the decoder tests use: whole, in two at each byte, byte by byte, and at
+/// random places.
 func cuts(of bytes: [UInt8]) -> [[ArraySlice<UInt8>]] {
   var all: [[ArraySlice<UInt8>]] = [[bytes[...]]]
   // Long traffic is cut at its beginning and end only: the middle of a long payload is all the same.
@@ -87,7 +88,24 @@ func cuts(of bytes: [UInt8]) -> [[ArraySlice<UInt8>]] {
     all.append([bytes[..<cut], bytes[cut...]])
   }
   all.append(bytes.indices.map { bytes[$0...$0] })
+  for longest in [3, 10, 100] where bytes.count > 1 {
+    var random = SeededRandom(seed: UInt64(bytes.count * longest))
+    // Long traffic in pieces that are longer, not in more of them.
+    all.append(randomCut(of: bytes, longest: max(longest, bytes.count / 100), &random))
+  }
   return all
+}
+
+func randomCut(
+  of bytes: [UInt8], longest: Int, _ random: inout SeededRandom
+) -> [ArraySlice<UInt8>] {
+  var parts: [ArraySlice<UInt8>] = []
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    parts.append(rest.prefix(Int.random(in: 1...longest, using: &random)))
+    rest = rest.dropFirst(parts.last?.count ?? 0)
+  }
+  return parts
 }
 
 /// Reads `bytes` in every cut and expects the same answer each time.
