@@ -106,9 +106,9 @@ extension NetworkFailure {
       closeCode: CloseCode.abnormal.rawValue)
   }
 
-  /// `80 s`, `0.3 s`.
+  /// `80 s`, `0.3 s`. Rounded: two clocks read one after the other make 30 s a hair less.
   private static func seconds(_ nanoseconds: Int64) -> String {
-    let tenths = nanoseconds / 100_000_000
+    let tenths = (nanoseconds &+ 50_000_000) / 100_000_000
     let isWhole = tenths >= 100 || tenths % 10 == 0
     return isWhole ? "\(tenths / 10) s" : "\(tenths / 10).\(tenths % 10) s"
   }

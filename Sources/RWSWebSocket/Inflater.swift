@@ -36,11 +36,12 @@ final class Inflater {
   deinit { release() }
 
   /// Inflates from the head of `input`, which is advanced, until it is used up or `room` is full. Answers how
-  /// many bytes were written.
+  /// many bytes were written, and what is wrong with those that would follow: the bytes before must be judged
+  /// first, or the answer would depend on how the input was cut.
   func inflate(
     _ input: inout UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer
-  ) throws(ProtocolFailure) -> Int {
-    guard let source = input.baseAddress, let target = room.baseAddress else { return 0 }
+  ) throws(ProtocolFailure) -> (written: Int, failure: ProtocolFailure?) {
+    guard let source = input.baseAddress, let target = room.baseAddress else { return (0, nil) }
     let stream = try usableStream()
     if isPastFinalBlock { try restart(stream) }
     let given = min(input.count, Self.callBytesMax)
@@ -59,11 +60,11 @@ final class Inflater {
     // No progress was possible: fine when everything had been read, and only then.
     case Z_BUF_ERROR where taken == given || written == free: break
     case Z_MEM_ERROR: throw .inflaterUnavailable
-    default: throw .invalidCompressedData
+    default: return (written, .invalidCompressedData)
     }
     input = UnsafeRawBufferPointer(rebasing: input[taken...])
     compressedBytes &+= taken
-    return written
+    return (written, nil)
   }
 
   /// Whether the current message has grown beyond `ratioMax`.

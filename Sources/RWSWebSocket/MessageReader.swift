@@ -225,7 +225,7 @@ package struct MessageReader: ~Copyable {
     do throws(ProtocolFailure) {
       while true {
         let room = try inflationRoom(for: rest.count)
-        let count = try inflater.inflate(&rest, into: room)
+        let (count, failure) = try inflater.inflate(&rest, into: room)
         let inflated = UnsafeRawBufferPointer(rebasing: room[..<count])
         if isText, !utf8.accept(inflated) { return .invalidUTF8 }
         assembly.commit(count)
@@ -235,6 +235,7 @@ package struct MessageReader: ~Copyable {
         guard !inflater.isOverdrawn(inflatedBytes: assembly.count) else {
           return .overdrawnCompression
         }
+        if let failure { return failure }
         if rest.isEmpty, count < room.count { return nil }
       }
     } catch {

@@ -161,6 +161,14 @@ import Testing
       isHeardAs: [.failure(.invalidUTF8)])
   }
 
+  @Test("what came before broken DEFLATE data is judged first, in every cut (found by fuzzing)")
+  func invalidTextBeforeCorruptData() {
+    // A stored block that is no UTF-8, then block type 3: in one call zlib writes the one and refuses the other.
+    let data: [UInt8] = [0x00, 0x02, 0x00, 0xFD, 0xFF, 0x61, 0xFF, 0x07]
+    expect(frame(1, data, rsv: Self.rsv1), isHeardAs: [.failure(.invalidUTF8)])
+    expect(frame(2, data, rsv: Self.rsv1), isHeardAs: [.failure(.invalidCompressedData)])
+  }
+
   // MARK: Limits
 
   @Test("the limit of a message holds for what is inflated: one byte more fails with 1009")

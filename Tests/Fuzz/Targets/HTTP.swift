@@ -26,7 +26,8 @@ func handshake(_ input: FuzzInput) {
   if input.choice(0) { return serverHandshake(input) }
   guard let url,
     let handshake = try? ClientHandshake(
-      url: url, nonce: Array("the sample nonce".utf8), subprotocols: ["chat"])
+      url: url, nonce: Array("the sample nonce".utf8), subprotocols: ["chat"],
+      deflate: input.choice(1) ? DeflateOffer() : nil)
   else { fatalError("the handshake could not be made") }
   expectSameWhole(input) { parts in
     var handshake = handshake

@@ -8,6 +8,7 @@ private let targets: [String: @Sendable (FuzzInput) -> Void] = [
   "endpoint": endpoint,
   "handshake": handshake,
   "http": http,
+  "inflate": inflate,
   "json": json,
   "proxy": proxy,
   "urls": urls,
