@@ -44,7 +44,7 @@ extension NetworkTests {
       #expect(client.failures.map(\.kind) == [.dead])
       let message = client.failure?.message ?? ""
       #expect(message.contains("3 pings were not answered"))
-      #expect(message.contains("nothing came for 0."))
+      #expect(message.contains("nothing came for "))
       #expect(client.failure?.closeCode == 1006)
       #expect(!channel.isOpen)
       try peer.receive { _ in peer.sawEnd }
@@ -169,7 +169,9 @@ extension NetworkTests {
       #expect(client.failure?.kind == .suspended)
       #expect(client.failure?.message.contains("stood still for 30 s") == true)
       try peer.receive { _ in peer.sawEnd }
-      #expect(!peer.received[start...].contains(0x88))
+      // Pings perhaps, six bytes each with a random key, and no close frame.
+      let frames = stride(from: start, to: peer.received.count, by: 6)
+      #expect(frames.allSatisfy { peer.received[$0] == 0x89 })
     }
 
     @Test("after a standstill a message is refused, not sent where nobody may listen; the end follows")
@@ -222,8 +224,7 @@ extension NetworkTests {
       }
       #expect(channel.isOpen)
       channel.isInUse = false
-      try peer.receive { $0.contains(0x88) || peer.sawEnd }
-      #expect(!channel.isOpen)
+      try loop.drive { !channel.isOpen }
       channel.abort()
     }
 

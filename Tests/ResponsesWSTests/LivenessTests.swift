@@ -15,7 +15,8 @@ extension SwiftFace {
     }
 
     private func quickly(_ options: inout ClientOptions) {
-      options.pingInterval = .milliseconds(40)
+      // Long enough for a peer's thread on a busy machine, which must answer within three of them.
+      options.pingInterval = .milliseconds(300)
       options.missedPongsMax = 2
     }
 
@@ -27,7 +28,7 @@ extension SwiftFace {
       let error = try failure { try session.start("hello").wait() }
       #expect(error.status == .connectionLost)
       #expect(error.execution == .started)
-      #expect(error.message.contains("is dead: nothing came for 0."))
+      #expect(error.message.contains("is dead: nothing came for "))
       #expect(error.message.contains("2 pings were not answered"))
       #expect(try session.finished("next").text == "reply 2")
       #expect(peer.requests.value.map(\.connection) == [1, 2])
