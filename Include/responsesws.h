@@ -88,6 +88,8 @@ typedef int32_t rws_status;
     X(ERR_FIRST_EVENT_TIMEOUT, -206, "no event within the first-event timeout")               \
     X(ERR_EVENT_GAP_TIMEOUT, -207, "no further event within the event-gap timeout")           \
     X(ERR_TURN_TIMEOUT, -208, "the turn did not end within its timeout")                      \
+    X(ERR_PROXY, -209, "the proxy could not reach the host, or broke")                        \
+    X(ERR_PROXY_UNAUTHORIZED, -210, "the proxy refused the credentials, or its rules the host")\
     X(ERR_TLS, -301, "TLS failed")                                                            \
     X(ERR_TLS_UNTRUSTED, -302, "the server's certificate is not trusted")                     \
     X(ERR_TLS_HOSTNAME, -303, "the server's certificate is for another host")                 \
@@ -148,7 +150,7 @@ typedef struct rws_error {
     size_t struct_size;
     rws_status status;
     rws_execution execution;
-    int32_t http_status;    /* of a refused upgrade or an API error; 0: none */
+    int32_t http_status;    /* of a refused upgrade, a proxy's refusal or an API error; 0: none */
     int32_t close_code;     /* of the peer's close frame (RFC 6455 section 7.4); 0: none */
     int32_t is_retryable;   /* 1: the same request may succeed later (execution says at what risk) */
     int32_t reserved;
@@ -222,15 +224,32 @@ typedef struct rws_client_options {
                                         OpenAI's hosts, which refuse more, else 64 MiB */
     int32_t compression;       /* RWS_COMPRESSION_...; default automatic */
     int32_t reserved;
+    const char *proxy;         /* below; NULL: as the environment says; "": none */
+    const char *no_proxy;      /* hosts reached without a proxy; NULL: $no_proxy; "": none */
 } rws_client_options;
 #define RWS_CLIENT_OPTIONS_INIT \
-    { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/*
+ * Proxies, as curl's users expect them (docs/proxies.md has the details).
+ *   proxy     [scheme://][user:password@]host[:port], where the scheme is http (also without one),
+ *             https (TLS with the proxy too), socks5 (names are looked up here) or socks5h (by the
+ *             proxy). Without a port: 1080, https 443. User and password percent-encoded.
+ *   no_proxy  Names (each with all below it), addresses, networks (10.0.0.0/8), each but networks
+ *             perhaps with :port, separated by commas or blanks; "*": all. Holds for a proxy from
+ *             the option and from the environment.
+ *   Environment, read by rws_client_new(): for wss $wss_proxy, $https_proxy, for ws $ws_proxy,
+ *             $http_proxy, else $all_proxy; $no_proxy. Lower case wins over upper case;
+ *             HTTP_PROXY in upper case is not read.
+ * A setting that cannot be read fails rws_client_new(); a proxy that fails, fails the connection.
+ * Nothing ever goes round a proxy.
+ */
 
 /**
  * Makes a client. Nothing is connected yet.
  * @param options     NULL: all defaults.
  * @param client_out  Owned by the caller; release with rws_client_free().
- * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (a bad URL, header or size); RWS_ERR_TLS (ca_file
+ * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (a bad URL, header, size or proxy setting); RWS_ERR_TLS (ca_file
  *         cannot be read); RWS_ERR_RESOURCES.
  * @since 0.1
  */

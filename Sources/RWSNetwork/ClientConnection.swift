@@ -4,9 +4,11 @@ import RWSWebSocket
 /// A client's way to an open WebSocket: one stage after the other, each within its own time limit and all
 /// within one.
 ///
-///   resolving ─▶ connecting ─▶ [securingProxy ─▶ tunnelling] ─▶ securing (wss) ─▶ upgrading ─▶ ended
+///   [resolvingTarget ─▶] resolving ─▶ connecting ─▶ [securingProxy ─▶ tunnelling] ─▶
+///     securing (wss) ─▶ upgrading ─▶ ended
 ///
-/// With a proxy it is the proxy that is dialled. The tunnel's machine then talks over the stream until the proxy
+/// With a proxy it is the proxy that is dialled, after the target was looked up if the proxy wants an address
+/// (SOCKS5, as opposed to SOCKS5h). The tunnel's machine then talks over the stream until the proxy
 /// agrees, and what follows goes through: TLS with the target is laid over the stream as it is then, be that TCP
 /// or TLS with the proxy.
 final class ClientConnection {
@@ -18,6 +20,7 @@ final class ClientConnection {
 
   private enum State {
     case idle
+    case resolvingTarget(Resolver.Lookup, LoopConfined<ClientConnection>)
     case resolving(Dialer)
     case connecting(Dialer)
     case securingProxy(ByteStream)
@@ -28,7 +31,7 @@ final class ClientConnection {
 
     var stage: NetworkFailure.Stage? {
       switch self {
-      case .idle, .resolving: .resolving
+      case .idle, .resolvingTarget, .resolving: .resolving
       case .connecting: .connecting
       case .securingProxy, .securing: .securing
       case .tunnelling: .tunnelling
@@ -48,7 +51,8 @@ final class ClientConnection {
   private var timer: TimerID?
   private var completion: ((consuming Outcome) -> Void)?
   private var peerAddress = ""
-  private var tunnel: (any Tunnel)?
+  private var targetAddress: IPAddress?
+  private var tunnel: ProxyTunnel?
   private var handshake: ClientHandshake?
   private var input = ByteBuffer(bytesMax: 512 << 10)
   private var output = ByteBuffer(bytesMax: 512 << 10)
@@ -89,7 +93,35 @@ final class ClientConnection {
     } catch {
       return fail(NetworkFailure(.handshake, "The upgrade cannot be requested: \(error)."))
     }
+    if let proxy = options.proxy {
+      guard !proxy.needsTLS || proxy.tls != nil else {
+        return fail(NetworkFailure(.tls, "An https proxy needs a TLS configuration; none was given."))
+      }
+      if proxy.needsTargetAddress, IPAddress(options.url.host.utf8) == nil { return resolveTarget() }
+    }
     dial()
+  }
+
+  private func resolveTarget() {
+    let (host, port) = (options.url.host, UInt16(clamping: options.url.port))
+    let back = LoopConfined(self)
+    let lookup = Resolver.resolve(host, port, on: loop) { back.value?.resolvedTarget($0) }
+    enter(.resolvingTarget(lookup, back))
+  }
+
+  private func resolvedTarget(_ outcome: Resolver.Outcome) {
+    guard case .resolvingTarget(_, let back) = state else { return }
+    back.value = nil
+    switch outcome {
+    case .failure(let failure):
+      fail(
+        .unresolved(
+          options.url.host, "\(failure.text). A socks5h:// proxy would look it up itself"))
+    case .addresses(let addresses):
+      // The proxy takes one: the system's first choice.
+      targetAddress = addresses.lazy.compactMap(\.ip).first
+      dial()
+    }
   }
 
   // MARK: Dialling the target or its proxy
@@ -98,15 +130,13 @@ final class ClientConnection {
   private var dialledPort: UInt16 { options.proxy?.port ?? UInt16(clamping: options.url.port) }
 
   /// For messages: who is talked to before the target is.
-  private var dialledPeer: String {
-    options.proxy.map { "the proxy \(hostAndPort($0.host, $0.port))" } ?? peer
-  }
+  private var dialledPeer: String { options.proxy?.description ?? peer }
 
   /// For messages: who is talked to now.
   private var currentPeer: String {
     switch state {
     case .resolving, .connecting, .securingProxy, .tunnelling: dialledPeer
-    case .idle, .securing, .upgrading, .ended: peer
+    case .idle, .resolvingTarget, .securing, .upgrading, .ended: peer
     }
   }
 
@@ -127,7 +157,9 @@ final class ClientConnection {
 
   private func dialled(_ outcome: Dialer.Outcome) {
     switch outcome {
-    case .unresolved(let text): fail(.unresolved(dialledHost, text))
+    case .unresolved(let text):
+      let name = options.proxy.map { "\($0.host) of \($0.description)" } ?? options.url.host
+      fail(.unresolved(name, text))
     case .failed(let code, let address): fail(.unconnected(dialledPeer, address, code))
     case .connected(let descriptor, let address):
       peerAddress = address.description
@@ -144,7 +176,7 @@ final class ClientConnection {
       return fail(error)
     }
     guard let proxy = options.proxy else { return secure(stream) }
-    if let tls = proxy.tls {
+    if proxy.needsTLS, let tls = proxy.tls {
       enter(.securingProxy(stream))
       secure(stream, tls, for: proxy.host)
     } else {
@@ -155,27 +187,44 @@ final class ClientConnection {
   // MARK: The proxy
 
   private func openTunnel(_ stream: ByteStream) {
-    tunnel = options.proxy?.makeTunnel()
+    guard let proxy = options.proxy else { return }
+    var fields = HTTPFields()
+    // Some proxies refuse who does not say what it is.
+    if let agent = options.fields["User-Agent"] { fields.append("User-Agent", agent) }
+    let tunnel = ProxyTunnel(
+      proxy.proxy.url, to: options.url, address: targetAddress, fields: fields)
+    self.tunnel = tunnel
     enter(.tunnelling(stream))
-    tunnelStep(stream) { $0.next(&input, &output) }
+    do throws(BufferFull) { try tunnel.start(&output) } catch { return failTunnel(tooLarge: error) }
+    streamWritable()
   }
 
-  private func tunnelStep(_ stream: ByteStream, _ step: (inout any Tunnel) -> TunnelStep) {
-    guard var tunnel else { return }
-    let outcome = step(&tunnel)
-    self.tunnel = tunnel
-    switch outcome {
+  /// `hasEnded`: the proxy ended the stream.
+  private func advanceTunnel(_ stream: ByteStream, hasEnded: Bool = false) {
+    let step: ProxyTunnel.Step?
+    do throws(BufferFull) {
+      step = hasEnded ? tunnel?.receiveEOF() : try tunnel?.next(&input, &output)
+    } catch {
+      return failTunnel(tooLarge: error)
+    }
+    switch step {
+    case nil: break
     case .needMore: streamWritable()
-    case .failed(let failure): fail(failure)
+    case .failed(let failure): fail(.noTunnel(dialledPeer, to: peer, failure))
     case .open:
+      // Neither TLS nor a WebSocket server speaks first: it would be the proxy's own words.
       guard input.isEmpty, output.isEmpty else {
-        return fail(
-          NetworkFailure(
-            .handshake, "\(dialledPeer) said more than it may before it connects to \(peer)."))
+        return fail(.brokenProxy(dialledPeer, to: peer, "it sent more than its answer"))
       }
-      self.tunnel = nil
+      tunnel = nil
       secure(stream)
     }
+  }
+
+  private func failTunnel(tooLarge error: BufferFull) {
+    fail(
+      .brokenProxy(
+        dialledPeer, to: peer, "the request to it is larger than \(error.limitBytes) bytes"))
   }
 
   // MARK: The target
@@ -220,7 +269,8 @@ final class ClientConnection {
     case .upgraded(let head):
       let info = HandshakeInfo(
         status: head.status, fields: head.fields, peerAddress: peerAddress,
-        tlsVersion: options.url.isSecure ? stream.tlsVersion : nil, deflate: handshake?.deflate)
+        tlsVersion: options.url.isSecure ? stream.tlsVersion : nil, deflate: handshake?.deflate,
+        proxy: options.proxy?.proxy.url.description)
       var rest = ByteBuffer(bytesMax: 0)
       swap(&rest, &input)
       state = .ended
@@ -245,6 +295,11 @@ final class ClientConnection {
   private func timedOut(in stage: NetworkFailure.Stage) {
     timer = nil
     // A refusal whose body is late says more than the time limit.
+    if case .tunnelling = state, case .failed(let failure)? = tunnel?.receiveEOF(),
+      failure.answer != nil
+    {
+      return fail(.noTunnel(dialledPeer, to: peer, failure))
+    }
     if case .upgrading = state, let step = handshake?.receiveEOF(),
       case .refused(let refusal) = step
     {
@@ -281,6 +336,9 @@ final class ClientConnection {
     stopTimer()
     switch state {
     case .idle, .ended: break
+    case .resolvingTarget(let lookup, let back):
+      lookup.cancel()
+      back.value = nil
     case .resolving(let dialer), .connecting(let dialer): dialer.cancel()
     case .securingProxy(let stream), .tunnelling(let stream), .securing(let stream),
       .upgrading(let stream):
@@ -291,7 +349,7 @@ final class ClientConnection {
 
   func closeInForkedChild() {
     switch state {
-    case .idle, .ended: break
+    case .idle, .resolvingTarget, .ended: break
     case .resolving(let dialer), .connecting(let dialer): dialer.closeInForkedChild()
     case .securingProxy(let stream), .tunnelling(let stream), .securing(let stream),
       .upgrading(let stream):
@@ -305,14 +363,20 @@ extension ClientConnection: ByteStreamOwner {
     switch state {
     case .securingProxy(let stream): openTunnel(stream)
     case .securing(let stream): upgrade(stream)
-    case .idle, .resolving, .connecting, .tunnelling, .upgrading, .ended: break
+    case .idle, .resolvingTarget, .resolving, .connecting, .tunnelling, .upgrading, .ended: break
     }
   }
 
   func streamFailed(_ failure: StreamFailure) {
     switch failure {
     case .tls(let failure): fail(.tls(currentPeer, failure))
-    case .system: fail(.lost(currentPeer, failure))
+    case .system(let code):
+      switch state {
+      case .securingProxy, .tunnelling:
+        fail(.brokenProxy(dialledPeer, to: peer, "the connection was lost: \(systemMessage(code))"))
+      case .idle, .resolvingTarget, .resolving, .connecting, .securing, .upgrading, .ended:
+        fail(.lost(peer, failure))
+      }
     }
   }
 
@@ -320,7 +384,7 @@ extension ClientConnection: ByteStreamOwner {
   private var talking: ByteStream? {
     switch state {
     case .tunnelling(let stream), .upgrading(let stream): stream
-    case .idle, .resolving, .connecting, .securingProxy, .securing, .ended: nil
+    case .idle, .resolvingTarget, .resolving, .connecting, .securingProxy, .securing, .ended: nil
     }
   }
 
@@ -358,13 +422,13 @@ extension ClientConnection: ByteStreamOwner {
   }
 
   private func received(_ stream: ByteStream) {
-    if tunnel != nil { return tunnelStep(stream) { $0.next(&input, &output) } }
+    if tunnel != nil { return advanceTunnel(stream) }
     guard let step = handshake?.next(&input) else { return }
     answered(step, stream)
   }
 
   private func ended(_ stream: ByteStream) {
-    if tunnel != nil { return tunnelStep(stream) { $0.receiveEOF() } }
+    if tunnel != nil { return advanceTunnel(stream, hasEnded: true) }
     guard let step = handshake?.receiveEOF() else { return }
     answered(step, stream)
   }

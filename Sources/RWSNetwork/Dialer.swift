@@ -235,7 +235,7 @@ private final class Attempt: DescriptorHandler {
 
 /// Carries a reference that belongs to a loop through a `@Sendable` closure that runs on it. The loop's side
 /// empties it, so that a resolver's thread, which may free the box, never frees the value.
-private final class LoopConfined<Value: AnyObject>: @unchecked Sendable {
+final class LoopConfined<Value: AnyObject>: @unchecked Sendable {
   var value: Value?
 
   init(_ value: Value) { self.value = value }

@@ -17,7 +17,7 @@ extension NetworkFailure {
     case ECONNREFUSED:
       return NetworkFailure(
         .refused,
-        "\(peer) refused the connection\(at). Check that the server runs, and the port.")
+        "The connection to \(peer)\(at) was refused. Check that the server runs, and the port.")
     case EMFILE, ENFILE, ENOMEM, ENOBUFS:
       return .resources("A socket for \(peer) could not be made", code)
     default:
@@ -49,6 +49,22 @@ extension NetworkFailure {
   static func tls(_ peer: String, _ failure: TLSFailure) -> NetworkFailure {
     NetworkFailure(
       failure.failureKind, "TLS with \(peer) failed: \(failure.text). \(failure.advice)")
+  }
+
+  /// `proxy`: as `ProxyHop.description` says it.
+  static func noTunnel(
+    _ proxy: String, to peer: String, _ failure: ProxyTunnelFailure
+  ) -> NetworkFailure {
+    NetworkFailure(
+      failure.isUnauthorized ? .proxyUnauthorized(failure.answer) : .proxy(failure.answer),
+      "No connection to \(peer) through \(proxy): \(failure).")
+  }
+
+  static func brokenProxy(
+    _ proxy: String, to peer: String, _ cause: String
+  ) -> NetworkFailure {
+    NetworkFailure(
+      .proxy(nil), "No connection to \(peer) through \(proxy): \(cause). Check the proxy.")
   }
 
   static func refused(_ peer: String, _ refusal: HTTPRefusal) -> NetworkFailure {

@@ -21,6 +21,10 @@ package struct NetworkFailure: Error, Sendable {
     /// Expired or not yet valid.
     case tlsExpired
     case tls
+    /// The proxy opened no tunnel; its answer, if it was one in HTTP.
+    case proxy(HTTPAnswer?)
+    /// Likewise, for it wants other credentials, or does not allow the target.
+    case proxyUnauthorized(HTTPAnswer?)
     /// The server answered the upgrade request with another HTTP status than 101.
     case upgradeRefused(HTTPAnswer)
     /// The server's 101 answer breaks RFC 6455 §4.1, or its answer was no HTTP.

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import RWSWebSocket
 
 /// An IPv4 or IPv6 address with its port.
 struct SocketAddress: Sendable {
@@ -49,6 +50,19 @@ struct SocketAddress: Sendable {
       // The port stands at the same place in sockaddr_in and sockaddr_in6.
       UInt16(bigEndian: $0.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
     }
+  }
+}
+
+extension SocketAddress {
+  /// Without the port; nil for another family than IPv4 and IPv6.
+  var ip: IPAddress? {
+    let place: Range<Int>
+    switch family {
+    case AF_INET: place = 4..<8
+    case AF_INET6: place = 8..<24
+    default: return nil
+    }
+    return withUnsafeBytes(of: storage) { IPAddress(networkOrder: Array($0[place])) }
   }
 }
 

@@ -12,6 +12,8 @@ package struct HandshakeInfo: Sendable {
   package var tlsVersion: String?
   /// What was agreed on for permessage-deflate; nil without compression.
   package var deflate: DeflateParameters?
+  /// The proxy on the way, as in `http://proxy.example:3128`, without credentials; nil: none.
+  package var proxy: String?
 }
 
 package struct ChannelLimits: Sendable {

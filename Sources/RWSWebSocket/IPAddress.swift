@@ -68,6 +68,12 @@ package struct IPAddress: Hashable, Sendable {
 
   private init(bytes: [UInt8]) { self.bytes = bytes }
 
+  /// nil unless there are four or sixteen bytes.
+  package init?(networkOrder bytes: [UInt8]) {
+    guard bytes.count == 4 || bytes.count == 16 else { return nil }
+    self.bytes = bytes
+  }
+
   /// Whether the first `bits` bits are those of `network`. Families differ: false.
   func isWithin(_ network: IPAddress, bits: Int) -> Bool {
     guard bytes.count == network.bytes.count, 0...(bytes.count * 8) ~= bits else { return false }

@@ -13,6 +13,7 @@ final class ClientCore: @unchecked Sendable {
   let dialect: Dialect
   /// How every connection is made.
   let connect: ConnectOptions
+  let proxies: ProxySetup
   private let fork = ForkGuard()
   private let secrets: Secrets
 
@@ -53,7 +54,7 @@ final class ClientCore: @unchecked Sendable {
     self.options = options
     secrets = Secrets(options)
     do {
-      connect = try Self.connectOptions(options)
+      (connect, proxies) = try Self.connectOptions(options)
       dialect = Dialect(host: connect.url.host, path: connect.url.path)
       loop = try EventLoop()
       thread = try IOThread(loop: loop, name: "responsesws")
@@ -64,9 +65,12 @@ final class ClientCore: @unchecked Sendable {
     } catch {
       throw ResponsesError(.internalError, "\(error)")
     }
+    log(.debug, proxies.description)
   }
 
-  private static func connectOptions(_ options: ClientOptions) throws -> ConnectOptions {
+  private static func connectOptions(
+    _ options: ClientOptions
+  ) throws -> (ConnectOptions, ProxySetup) {
     let url: WebSocketURL
     do {
       url = try WebSocketURL(options.effectiveBaseURL).appendingPath("responses")
@@ -96,7 +100,9 @@ final class ClientCore: @unchecked Sendable {
       connect.limits.queuedBytes, options.effectiveSentMessageBytesMax(host: url.host))
     connect.limits.compressedBytesMin = options.compressionThreshold
     if options.compression == .off { connect.deflate = nil }
-    return connect
+    let proxies = try ProxySetup(options, to: url)
+    connect.proxy = try proxies.hop(to: url)
+    return (connect, proxies)
   }
 
   /// At least a millisecond: no setting may turn a timer into a busy loop.

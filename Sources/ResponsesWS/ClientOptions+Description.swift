@@ -3,7 +3,9 @@ extension ClientOptions: CustomStringConvertible, CustomDebugStringConvertible, 
   public var description: String {
     let url = baseURL ?? "(environment or default)"
     let key = apiKey.map { $0.isEmpty ? "none" : "given" } ?? "from the environment"
-    return "ClientOptions(baseURL: \(url), API key: \(key), headers: \(headers.map(\.name)))"
+    let way = proxy.map { $0.isEmpty ? "none" : "given" } ?? "from the environment"
+    return "ClientOptions(baseURL: \(url), API key: \(key), headers: \(headers.map(\.name)), "
+      + "proxy: \(way))"
   }
 
   public var debugDescription: String { description }

@@ -1,4 +1,5 @@
 import Glibc
+import RWSWebSocket
 
 /// An additional header of the upgrade request.
 public struct Header: Sendable, Equatable {
@@ -33,6 +34,13 @@ public struct ClientOptions: Sendable {
   public var headers: [Header] = []
   /// PEM certificates trusted besides the system's.
   public var caFile: String?
+  /// The way to the server, as curl's users write it: `[scheme://][user:password@]host[:port]` with the scheme
+  /// http (which it is without one), https, socks5 (names are looked up here) or socks5h (by the proxy). nil: what
+  /// the environment says, as for curl (docs/proxies.md); empty: no proxy.
+  public var proxy: String?
+  /// Hosts to reach without a proxy: names (with all below them), addresses, networks, each perhaps with a port;
+  /// `*` for all. nil: `$no_proxy`; empty: none.
+  public var noProxy: String?
   /// DNS, TCP, TLS and upgrade together. nil: no limit.
   public var connectTimeout: Duration? = .seconds(15)
   /// From the request sent to its first event. nil: no limit.
@@ -86,6 +94,13 @@ public struct ClientOptions: Sendable {
     let name = host.lowercased()
     let isOpenAI = ["openai.com", "chatgpt.com"].contains { name == $0 || name.hasSuffix("." + $0) }
     return isOpenAI ? 16 << 20 : 64 << 20
+  }
+
+  /// What `proxy` and `noProxy` come to now.
+  var proxyRules: ProxyRules {
+    var variables: [String: String] = [:]
+    for name in ProxyRules.variables { variables[name] = Self.environment(name) }
+    return ProxyRules(environment: variables, proxy: proxy, noProxy: noProxy)
   }
 
   private static func environment(_ name: String) -> String? {

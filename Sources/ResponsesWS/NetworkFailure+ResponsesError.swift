@@ -16,6 +16,8 @@ extension ResponsesError {
     case .tlsHostname: self.init(.tlsHostname, failure.message)
     case .tlsExpired: self.init(.tlsExpired, failure.message)
     case .tls: self.init(.tls, failure.message)
+    case .proxy(let answer): self.init(.proxy, failure.message, answer)
+    case .proxyUnauthorized(let answer): self.init(.proxyUnauthorized, failure.message, answer)
     case .handshake: self.init(.handshake, failure.message)
     case .protocolViolation: self.init(.protocolViolation, failure.message)
     case .peerClosed where failure.closeCode == 1009:
@@ -28,6 +30,13 @@ extension ResponsesError {
     case .closedLocally, .closingTimedOut: self.init(.closed, failure.message)
     }
     closeCode = Int32(failure.closeCode ?? 0)
+  }
+
+  private init(_ status: Status, _ message: String, _ answer: HTTPAnswer?) {
+    self.init(status, message)
+    guard let answer else { return }
+    httpStatus = Int32(clamping: answer.status)
+    body = answer.body
   }
 
   /// An HTTP answer to the upgrade, read as the error event that it stands for: status, headers and

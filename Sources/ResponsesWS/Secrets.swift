@@ -19,7 +19,8 @@ struct Secrets: Sendable {
       // "Bearer …", "Basic …": the part after the scheme is the secret.
       values.append(header.value.split(separator: " ").last.map(String.init) ?? "")
     }
-    self.values = values.map { Array($0.utf8) }.filter { $0.count >= Self.lengthMin }
+    let proxies = options.proxyRules.credentials.flatMap { [$0.password, Array($0.basicToken.utf8)] }
+    self.values = (values.map { Array($0.utf8) } + proxies).filter { $0.count >= Self.lengthMin }
       .sorted { $0.count > $1.count }
   }
 

@@ -42,6 +42,8 @@ extension ClientOptions {
     organization = try string(options.organization, "organization")
     project = try string(options.project, "project")
     caFile = try string(options.ca_file, "ca_file")
+    proxy = try string(options.proxy, "proxy")
+    noProxy = try string(options.no_proxy, "no_proxy")
     headers = try Self.headers(options.headers, options.header_count)
     connectTimeout = try limit(
       options.connect_timeout_ms, default: connectTimeout, "connect_timeout_ms")

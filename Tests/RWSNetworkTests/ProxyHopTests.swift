@@ -26,12 +26,14 @@ extension NetworkTests {
       let proxy = try RelayProxy(loop, tls: proxyTLS ? context : nil)
       defer { proxy.stop() }
       var options = try options(server.url())
-      options.proxy = proxy.hop(to: server.listener.port, tls: proxyTLS ? options.tls : nil)
+      options.proxy = try proxy.hop(tls: proxyTLS ? options.tls : nil)
       let client = Recorder()
       let channel = WebSocketChannel(connecting: options, on: loop, delegate: client)
       try loop.drive { client.info != nil || client.failure != nil }
       #expect(client.failure == nil)
       #expect(client.info?.tlsVersion == (targetTLS ? "TLSv1.3" : nil))
+      let scheme = proxyTLS ? "https" : "http"
+      #expect(client.info?.proxy == "\(scheme)://127.0.0.1:\(proxy.server.port)")
       #expect(client.info?.peerAddress == "127.0.0.1:\(proxy.server.port)")
       // More than one TLS record of each layer, and more than the sockets hold at once.
       let text = String(repeating: "a message through both layers ", count: 20_000)
@@ -49,14 +51,14 @@ extension NetworkTests {
       defer { server.stop() }
       let proxy = try RelayProxy(loop)
       defer { proxy.stop() }
-      proxy.answer = "ok\nHTTP/1.1 101 Switching Protocols\r\n"
+      proxy.answer += "HTTP/1.1 101 Switching Protocols\r\n"
       var options = try options(server.url())
-      options.proxy = proxy.hop(to: server.listener.port)
+      options.proxy = try proxy.hop()
       let client = Recorder()
       let channel = WebSocketChannel(connecting: options, on: loop, delegate: client)
       try loop.drive { client.failure != nil }
-      #expect(client.failure?.kind == .handshake)
-      #expect(client.failure?.message.contains("the proxy 127.0.0.1:") == true)
+      #expect(client.failure?.kind == .proxy(nil))
+      #expect(client.failure?.message.contains("the proxy http://127.0.0.1:") == true)
       #expect(!channel.isOpen)
       #expect(server.requests.isEmpty)
     }
@@ -74,14 +76,13 @@ extension NetworkTests {
         var options = try options(server.url())
         options.timeouts.tcp = 200_000_000
         options.timeouts.tls = 200_000_000
-        options.proxy = ProxyHop(host: "127.0.0.1", port: port, tls: tls ? options.tls : nil) {
-          LineTunnel(port: 1)
-        }
+        let url = "\(tls ? "https" : "http")://127.0.0.1:\(port)"
+        options.proxy = try .test(url, tls: options.tls)
         let client = Recorder()
         let channel = WebSocketChannel(connecting: options, on: loop, delegate: client)
         try loop.drive { client.failure != nil }
         #expect(client.failure?.kind == kind)
-        #expect(client.failure?.message.contains("the proxy 127.0.0.1:\(port)") == true)
+        #expect(client.failure?.message.contains("the proxy \(url) (option proxy)") == true)
         channel.abort()
       }
       #expect(server.accepted.isEmpty)

@@ -23,7 +23,7 @@ public struct ResponsesError: Error, Sendable, Equatable, CustomStringConvertibl
   /// A sentence: what happened and what to do.
   public var message: String
   public var execution: Execution = .notSent
-  /// Of a refused upgrade or an API error; 0: none.
+  /// Of a refused upgrade, a proxy's refusal or an API error; 0: none.
   public var httpStatus: Int32 = 0
   /// Of the peer's close frame (RFC 6455 §7.4); 0: none.
   public var closeCode: Int32 = 0
@@ -57,9 +57,12 @@ public struct ResponsesError: Error, Sendable, Equatable, CustomStringConvertibl
       return code != "insufficient_quota"
     case .upgradeRefused, .responseFailed, .api:
       return httpStatus == 429 || httpStatus >= 500 && httpStatus != 501
+    case .proxy:
+      // Without a status: it broke, or its SOCKS5 answer said that the host did.
+      return httpStatus == 0 || httpStatus == 429 || httpStatus >= 500 && httpStatus != 501
     case .ok, .done, .invalidArgument, .invalidHandle, .invalidJSON, .closed, .wouldDeadlock,
       .forked, .cancelled, .missingOutput, .tls, .tlsUntrusted, .tlsHostname, .tlsExpired,
-      .unauthorized, .handshake, .protocolViolation, .invalidEvent, .contextLength,
+      .proxyUnauthorized, .unauthorized, .handshake, .protocolViolation, .invalidEvent, .contextLength,
       .messageTooLarge, .limit, .internalError:
       return false
     }

@@ -22,6 +22,8 @@ public enum Status: Int32, Sendable, CaseIterable {
   case firstEventTimeout = -206
   case eventGapTimeout = -207
   case turnTimeout = -208
+  case proxy = -209
+  case proxyUnauthorized = -210
   case tls = -301
   case tlsUntrusted = -302
   case tlsHostname = -303
@@ -82,6 +84,9 @@ public enum Status: Int32, Sendable, CaseIterable {
     case .eventGapTimeout:
       ("RWS_ERR_EVENT_GAP_TIMEOUT", "no further event within the event-gap timeout")
     case .turnTimeout: ("RWS_ERR_TURN_TIMEOUT", "the turn did not end within its timeout")
+    case .proxy: ("RWS_ERR_PROXY", "the proxy could not reach the host, or broke")
+    case .proxyUnauthorized:
+      ("RWS_ERR_PROXY_UNAUTHORIZED", "the proxy refused the credentials, or its rules the host")
     case .tls: ("RWS_ERR_TLS", "TLS failed")
     case .tlsUntrusted: ("RWS_ERR_TLS_UNTRUSTED", "the server's certificate is not trusted")
     case .tlsHostname:

@@ -5,8 +5,8 @@ package enum ProxySource: Hashable, Sendable, CustomStringConvertible {
 
   package var description: String {
     switch self {
-    case .option(let name): "the option \(name)"
-    case .variable(let name): "the environment variable \(name)"
+    case .option(let name): "option \(name)"
+    case .variable(let name): "environment variable \(name)"
     }
   }
 }
@@ -17,7 +17,7 @@ package struct ProxySettingError: Error, Equatable, Sendable, CustomStringConver
   package let error: ProxyURLError
 
   package var description: String {
-    "\(source) names no usable proxy: \(error). Correct it, or exclude this host with no_proxy"
+    "The \(source) names no usable proxy: \(error). Correct it, or exclude this host with no_proxy"
   }
 }
 
@@ -95,6 +95,14 @@ package struct ProxyRules: Sendable {
       return .proxy(Proxy(try ProxyURL(text), from: source))
     } catch {
       throw ProxySettingError(source: source, error: error)
+    }
+  }
+
+  /// All that the settings hold, used or not: to be kept out of whatever leaves the library.
+  package var credentials: [ProxyCredentials] {
+    let names = Self.secureVariables + Self.plainVariables + Self.fallbackVariables
+    return ([proxy] + names.map { environment[$0] }).compactMap { text in
+      text.flatMap { try? ProxyURL($0).credentials }
     }
   }
 

@@ -18,15 +18,23 @@ package enum ProxyTunnelFailure: Error, Equatable, Sendable {
   /// The proxy ended the connection before the tunnel was open.
   case endOfStream
 
-  /// The proxy asks for credentials, or for others.
+  /// The proxy wants credentials, or others, or its rules do not allow the target.
   package var isUnauthorized: Bool {
     switch self {
-    case .refused(let refusal): refusal.head.status == 407
+    case .refused(let refusal): [401, 403, 407].contains(refusal.head.status)
+    case .socksReply(let code): code == 2
     case .credentialsNeeded, .credentialsRefused: true
     case .notHTTP, .tooManyInterimAnswers, .notSocks5, .endedAfterCredentials, .unofferedMethod,
-      .socksReply, .endOfStream:
+      .endOfStream:
       false
     }
+  }
+
+  /// The proxy's answer to CONNECT, if it was one.
+  package var answer: HTTPAnswer? {
+    guard case .refused(let refusal) = self else { return nil }
+    return HTTPAnswer(
+      status: refusal.head.status, fields: refusal.head.fields, body: refusal.body)
   }
 }
 

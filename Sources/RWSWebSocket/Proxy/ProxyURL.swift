@@ -41,7 +41,10 @@ package struct ProxyCredentials: Hashable, Sendable {
   package let password: [UInt8]
 
   /// The value of a Proxy-Authorization field (RFC 7617 §2).
-  package var basic: String { "Basic " + Base64.encode(user + [UInt8(ascii: ":")] + password) }
+  var basic: String { "Basic " + basicToken }
+
+  /// The part of it that is the secret.
+  package var basicToken: String { Base64.encode(user + [UInt8(ascii: ":")] + password) }
 }
 
 /// A proxy as curl's users name it: `[scheme://][user[:password]@]host[:port]`.

@@ -5,13 +5,13 @@ import Testing
 
 @testable import RWSNetwork
 
-/// A proxy with a protocol of one line each way (`to PORT`, `ok`), on the test's loop, with TLS or without.
+/// An HTTP proxy for CONNECT to ports of this machine, on the test's loop, with TLS or without.
 final class RelayProxy: DescriptorHandler {
   let loop: EventLoop
   let server: RawServer
   let tls: TLSContext?
   /// Replaces the whole answer.
-  var answer = "ok\n"
+  var answer = "HTTP/1.1 200 OK\r\n\r\n"
   private(set) var relays: [Relay] = []
   private var registration: Registration?
 
@@ -38,8 +38,16 @@ final class RelayProxy: DescriptorHandler {
     relays = []
   }
 
-  func hop(to port: UInt16, tls: TLSContext? = nil) -> ProxyHop {
-    ProxyHop(host: "127.0.0.1", port: server.port, tls: tls) { LineTunnel(port: port) }
+  /// The way through it; TLS with it if `tls` is given.
+  func hop(tls: TLSContext? = nil) throws -> ProxyHop {
+    let scheme = tls == nil ? "http" : "https"
+    return try .test("\(scheme)://127.0.0.1:\(server.port)", tls: tls)
+  }
+}
+
+extension ProxyHop {
+  static func test(_ url: String, tls: TLSContext? = nil) throws -> ProxyHop {
+    ProxyHop(Proxy(try ProxyURL(url), from: .option("proxy")), tls: tls)
   }
 }
 
@@ -48,7 +56,7 @@ final class Relay: ByteStreamOwner {
   private let client: ByteStream
   private var target: ByteStream?
   private let answer: String
-  private var line: [UInt8] = []
+  private var request: [UInt8] = []
   private var toClient = ByteBuffer(bytesMax: 1 << 20)
   private var toTarget = ByteBuffer(bytesMax: 1 << 20)
   private(set) var failure: StreamFailure?
@@ -81,11 +89,8 @@ final class Relay: ByteStreamOwner {
     while target == nil {
       var byte: UInt8 = 0
       guard case .bytes = withUnsafeMutableBytes(of: &byte, { client.read(into: $0) }) else { return }
-      guard byte == UInt8(ascii: "\n") else {
-        line.append(byte)
-        continue
-      }
-      connect(String(decoding: line, as: UTF8.self))
+      request.append(byte)
+      if request.suffix(4).elementsEqual("\r\n\r\n".utf8) { connect() }
     }
     pump(from: client, to: target, &toTarget)
     pump(from: target, to: client, &toClient)
@@ -96,8 +101,10 @@ final class Relay: ByteStreamOwner {
     pump(from: target, to: client, &toClient)
   }
 
-  private func connect(_ line: String) {
-    let port = line.split(separator: " ").last.flatMap { UInt16($0) } ?? 0
+  /// To the port in `CONNECT host:port HTTP/1.1`.
+  private func connect() {
+    let words = String(decoding: request, as: UTF8.self).split(separator: " ")
+    let port = words.dropFirst().first?.split(separator: ":").last.flatMap { UInt16($0) } ?? 0
     guard let address = Resolver.numeric("127.0.0.1", port) else { return }
     let descriptor = Socket.make(family: address.family)
     _ = address.withSockaddr { Glibc.connect(descriptor, $0, address.length) }
@@ -118,28 +125,5 @@ final class Relay: ByteStreamOwner {
       else { return }
       buffer.commit(count)
     }
-  }
-}
-
-/// The client's side of that protocol.
-struct LineTunnel: Tunnel {
-  let port: UInt16
-  private var hasAsked = false
-
-  init(port: UInt16) { self.port = port }
-
-  mutating func next(_ input: inout ByteBuffer, _ output: inout ByteBuffer) -> TunnelStep {
-    if !hasAsked {
-      hasAsked = true
-      try? output.append(Array("to \(port)\n".utf8))
-    }
-    guard let end = input.bytes.firstIndex(of: UInt8(ascii: "\n")) else { return .needMore }
-    let line = String(decoding: input.bytes[..<end], as: UTF8.self)
-    input.consume(end + 1)
-    return line == "ok" ? .open : .failed(NetworkFailure(.unreachable, "The proxy says: \(line)."))
-  }
-
-  mutating func receiveEOF() -> TunnelStep {
-    .failed(NetworkFailure(.lost, "The proxy ended the connection."))
   }
 }

@@ -30,7 +30,7 @@ import Testing
       let name = names[index]
       #expect(
         try route(environment, to: "\(scheme)://h")
-          == "http://p-\(name.lowercased()):1 the environment variable \(name)")
+          == "http://p-\(name.lowercased()):1 environment variable \(name)")
     }
   }
 
@@ -67,20 +67,20 @@ import Testing
   @Test("the options win over the environment; empty switches off")
   func options() throws {
     let environment = ["https_proxy": "e:1", "no_proxy": "api.example"]
-    #expect(try route(environment, proxy: "o:1", noProxy: "") == "http://o:1 the option proxy")
+    #expect(try route(environment, proxy: "o:1", noProxy: "") == "http://o:1 option proxy")
     #expect(try route(environment, proxy: "") == "off")
     #expect(
-      try route(environment, noProxy: "") == "http://e:1 the environment variable https_proxy")
+      try route(environment, noProxy: "") == "http://e:1 environment variable https_proxy")
     #expect(
       try route(["https_proxy": "e:1"], noProxy: ".example")
-        == "excluded .example the option no_proxy")
+        == "excluded .example option no_proxy")
   }
 
   @Test("as with curl, NO_PROXY also excludes from a proxy that an option names")
   func exclusion() throws {
     #expect(
       try route(["NO_PROXY": "api.example"], proxy: "o:1")
-        == "excluded api.example the environment variable NO_PROXY")
+        == "excluded api.example environment variable NO_PROXY")
   }
 
   @Test("a setting that cannot be read is an error, never a direct connection")
@@ -92,7 +92,7 @@ import Testing
     #expect(text.contains("https_proxy") && !text.contains("hunter2"))
     #expect(throws: ProxySettingError.self) { try route([:], proxy: "socks4://p") }
     // Not met, no error.
-    #expect(try route(environment, to: "ws://h") == "http://good:1 the environment variable all_proxy")
+    #expect(try route(environment, to: "ws://h") == "http://good:1 environment variable all_proxy")
     #expect(try route(environment, noProxy: "*").hasPrefix("excluded"))
   }
 }

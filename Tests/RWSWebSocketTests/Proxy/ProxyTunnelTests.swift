@@ -94,7 +94,8 @@ import Testing
     let refusal = try refusal(in: result)
     let failure = ProxyTunnelFailure.refused(refusal)
     #expect(refusal.head.status == status && refusal.body == Array(body.utf8))
-    #expect(failure.isUnauthorized == (status == 407))
+    #expect(failure.isUnauthorized == [403, 407].contains(status))
+    #expect(failure.answer?.status == status)
     #expect(failure.description.contains(advice) && failure.description.contains("\(status)"))
   }
 

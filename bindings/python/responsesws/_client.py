@@ -45,6 +45,8 @@ class ClientBase:
         project: Optional[str] = None,
         headers: Optional[Headers] = None,
         ca_file: Union[str, "os.PathLike[str]", None] = None,
+        proxy: Optional[str] = None,
+        no_proxy: Optional[str] = None,
         connect_timeout: Optional[float] = None,
         first_event_timeout: Optional[float] = None,
         event_gap_timeout: Optional[float] = None,
@@ -66,6 +68,11 @@ class ClientBase:
         api_key: sent as a bearer token; None: $OPENAI_API_KEY; "": no Authorization header.
         headers: further headers of the upgrade request.
         ca_file: PEM certificates trusted besides the system's.
+        proxy: [scheme://][user:password@]host[:port]; http (also without a scheme), https, socks5
+            (names are looked up here) or socks5h (by the proxy). None: what $https_proxy (for ws
+            $http_proxy) or $all_proxy say, as for curl; "": no proxy.
+        no_proxy: hosts to reach without a proxy: names with all below them, addresses, networks,
+            perhaps with :port, separated by commas; "*": all. None: $no_proxy; "": none.
         Time limits, in seconds (None: the default; math.inf: none):
             connect_timeout: DNS, TCP, TLS and upgrade together (15).
             first_event_timeout: from the request sent to its first event (120).
@@ -95,6 +102,8 @@ class ClientBase:
                 project=_c_string("project", project),
                 headers=_header_list(headers),
                 ca_file=_c_string("ca_file", None if ca_file is None else os.fspath(ca_file)),
+                proxy=_c_string("proxy", proxy),
+                no_proxy=_c_string("no_proxy", no_proxy),
                 connect_timeout_ms=limit_ms("connect_timeout", connect_timeout),
                 first_event_timeout_ms=limit_ms("first_event_timeout", first_event_timeout),
                 event_gap_timeout_ms=limit_ms("event_gap_timeout", event_gap_timeout),

@@ -21,7 +21,9 @@
     │   ├── ConnectionLost
     │   ├── FirstEventTimeout    (also a TimeoutError)
     │   ├── EventGapTimeout      (also a TimeoutError)
-    │   └── TurnTimeout          (also a TimeoutError)
+    │   ├── TurnTimeout          (also a TimeoutError)
+    │   └── ProxyError           the proxy could not reach the host, or broke
+    │       └── ProxyUnauthorized  it refused the credentials, or its rules the host
     ├── TLSError                 TLS
     │   ├── CertificateUntrusted
     │   ├── HostnameMismatch
@@ -76,6 +78,8 @@ class Status(IntEnum):
     ERR_FIRST_EVENT_TIMEOUT = -206
     ERR_EVENT_GAP_TIMEOUT = -207
     ERR_TURN_TIMEOUT = -208
+    ERR_PROXY = -209
+    ERR_PROXY_UNAUTHORIZED = -210
     ERR_TLS = -301
     ERR_TLS_UNTRUSTED = -302
     ERR_TLS_HOSTNAME = -303
@@ -292,6 +296,18 @@ class TurnTimeout(NetworkError, TimeoutError):
     default_status = Status.ERR_TURN_TIMEOUT
 
 
+class ProxyError(NetworkError):
+    """The proxy could not reach the host, or broke."""
+
+    default_status = Status.ERR_PROXY
+
+
+class ProxyUnauthorized(ProxyError):
+    """The proxy refused the credentials, or its rules the host."""
+
+    default_status = Status.ERR_PROXY_UNAUTHORIZED
+
+
 class TLSError(ResponsesWSError):
     """TLS failed."""
 
@@ -443,6 +459,8 @@ CLASS_OF_STATUS: Dict[int, Type[ResponsesWSError]] = {
     Status.ERR_FIRST_EVENT_TIMEOUT: FirstEventTimeout,
     Status.ERR_EVENT_GAP_TIMEOUT: EventGapTimeout,
     Status.ERR_TURN_TIMEOUT: TurnTimeout,
+    Status.ERR_PROXY: ProxyError,
+    Status.ERR_PROXY_UNAUTHORIZED: ProxyUnauthorized,
     Status.ERR_TLS: TLSError,
     Status.ERR_TLS_UNTRUSTED: CertificateUntrusted,
     Status.ERR_TLS_HOSTNAME: HostnameMismatch,

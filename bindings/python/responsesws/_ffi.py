@@ -117,6 +117,8 @@ class ClientOptions(Structure):
         ("sent_message_bytes_max", c_uint64),
         ("compression", c_int32),
         ("reserved", c_int32),
+        ("proxy", c_char_p),
+        ("no_proxy", c_char_p),
     ]
 
 
@@ -392,6 +394,8 @@ def client_new(
     project: Optional[bytes],
     headers: Sequence[Tuple[bytes, bytes]],
     ca_file: Optional[bytes],
+    proxy: Optional[bytes],
+    no_proxy: Optional[bytes],
     connect_timeout_ms: int,
     first_event_timeout_ms: int,
     event_gap_timeout_ms: int,
@@ -417,6 +421,8 @@ def client_new(
         headers=header_array if headers else None,
         header_count=len(headers),
         ca_file=ca_file,
+        proxy=proxy,
+        no_proxy=no_proxy,
         connect_timeout_ms=connect_timeout_ms,
         first_event_timeout_ms=first_event_timeout_ms,
         event_gap_timeout_ms=event_gap_timeout_ms,
