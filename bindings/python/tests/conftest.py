@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -21,8 +22,9 @@ API_KEY = "sk-secret-0123456789abcdef"
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
     """Tests talk to their own peers only, whatever the shell is set up for."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith("OPENAI_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture
