@@ -9,18 +9,20 @@ struct Secrets: Sendable {
   private static let lengthMin = 6
 
   init(_ options: ClientOptions) {
-    self.init(options.headers, key: options.effectiveAPIKey)
+    let proxies = options.proxyRules.credentials
+    self.init(
+      options.headers, key: options.effectiveAPIKey,
+      further: proxies.flatMap { [$0.password, Array($0.basicToken.utf8)] })
   }
 
-  init(_ headers: [Header], key: String = "") {
+  init(_ headers: [Header], key: String = "", further: [[UInt8]] = []) {
     var values = [key]
     for header in headers where Self.isCredential(header.name) {
       values.append(header.value)
       // "Bearer …", "Basic …": the part after the scheme is the secret.
       values.append(header.value.split(separator: " ").last.map(String.init) ?? "")
     }
-    let proxies = options.proxyRules.credentials.flatMap { [$0.password, Array($0.basicToken.utf8)] }
-    self.values = (values.map { Array($0.utf8) } + proxies).filter { $0.count >= Self.lengthMin }
+    self.values = (values.map { Array($0.utf8) } + further).filter { $0.count >= Self.lengthMin }
       .sorted { $0.count > $1.count }
   }
 

@@ -12,6 +12,7 @@ extension ClientCore {
     } catch {
       throw ResponsesError(.invalidArgument, "The URL is not usable: \(error)")
     }
+    connect.proxy = try proxies.hop(to: connect.url)
     connect.fields = fields(for: options, to: connect.url)
     connect.subprotocols = options.subprotocols
     do throws(UpgradeRequestError) {

@@ -153,7 +153,7 @@ extension WebSocket.Handshake {
       status: info.status, headers: info.fields.all.map { Header($0.name, $0.value) },
       subprotocol: info.fields["Sec-WebSocket-Protocol"],
       extensions: info.fields.list("Sec-WebSocket-Extensions").joined(separator: ", "),
-      peerAddress: info.peerAddress, tlsVersion: info.tlsVersion)
+      peerAddress: info.peerAddress, tlsVersion: info.tlsVersion, proxy: info.proxy)
   }
 
   fileprivate init(refused answer: HTTPAnswer) {

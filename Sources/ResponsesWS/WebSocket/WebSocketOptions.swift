@@ -41,10 +41,13 @@ extension WebSocket {
     public var subprotocol: String?
     /// The `Sec-WebSocket-Extensions` in use; empty: none.
     public var extensions = ""
-    /// Numeric address and port, as in `127.0.0.1:443`; empty where the upgrade was refused.
+    /// Numeric address and port of the server, or of the proxy, as in `127.0.0.1:443`; empty where the upgrade was
+    /// refused.
     public var peerAddress: String
     /// As in `TLSv1.3`; nil without TLS.
     public var tlsVersion: String?
+    /// The proxy on the way, as in `http://proxy.example:3128`; nil: none.
+    public var proxy: String?
 
     /// The first header of that name, whose case does not matter.
     public subscript(_ name: String) -> String? {

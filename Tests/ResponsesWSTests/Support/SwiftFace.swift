@@ -10,6 +10,7 @@ extension ClientOptions {
     var options = ClientOptions(baseURL: baseURL, apiKey: apiKey)
     options.connectTimeout = .seconds(20)
     options.turnTimeout = .seconds(20)
+    options.proxy = ""
     return options
   }
 }
