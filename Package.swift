@@ -9,7 +9,8 @@ let sharedLibraryFlags: [LinkerSetting] = [
   .unsafeFlags([
     "-static-stdlib",
     "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/ResponsesWSABI/exports.map",
-    "-Xlinker", "--gc-sections",
+    // Generic code comes in many equal copies; "safe" keeps apart those whose address somebody takes.
+    "-Xlinker", "--gc-sections", "-Xlinker", "--icf=safe",
     "-Xlinker", "-z", "-Xlinker", "nodelete",
     "-Xlinker", "-soname", "-Xlinker", "libresponsesws.so.0",
   ])
