@@ -94,6 +94,7 @@ typedef int32_t rws_status;
     X(ERR_TLS_UNTRUSTED, -302, "the server's certificate is not trusted")                     \
     X(ERR_TLS_HOSTNAME, -303, "the server's certificate is for another host")                 \
     X(ERR_TLS_EXPIRED, -304, "the server's certificate is not valid now")                     \
+    X(ERR_TLS_PIN, -305, "none of the server's keys is among the pins")                       \
     X(ERR_UPGRADE_REFUSED, -401, "the server answered HTTP instead of WebSocket")             \
     X(ERR_UNAUTHORIZED, -402, "the server refused the credentials")                           \
     X(ERR_HANDSHAKE, -403, "the server's WebSocket handshake is invalid")                     \
@@ -226,9 +227,18 @@ typedef struct rws_client_options {
     int32_t reserved;
     const char *proxy;         /* below; NULL: as the environment says; "": none */
     const char *no_proxy;      /* hosts reached without a proxy; NULL: $no_proxy; "": none */
+    int64_t dns_timeout_ms;     /* of these stages alone; default: what connect_timeout_ms leaves */
+    int64_t tcp_timeout_ms;
+    int64_t tls_timeout_ms;
+    int64_t upgrade_timeout_ms;
+    const char *client_certificate_file; /* PEM, its chain after it, for servers that ask (mTLS); NULL: none */
+    const char *client_key_file;         /* PEM, not encrypted; NULL: in the certificate's file */
+    const char *const *certificate_pins; /* "sha256/BASE64" of a public key (RFC 7469 section 2.4): the server's */
+    size_t certificate_pin_count;        /* verified chain must have one of them; 0: any key will do */
 } rws_client_options;
 #define RWS_CLIENT_OPTIONS_INIT \
-    { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /*
  * Proxies, as curl's users expect them (docs/proxies.md has the details).
@@ -249,8 +259,8 @@ typedef struct rws_client_options {
  * Makes a client. Nothing is connected yet.
  * @param options     NULL: all defaults.
  * @param client_out  Owned by the caller; release with rws_client_free().
- * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (a bad URL, header, size or proxy setting); RWS_ERR_TLS (ca_file
- *         cannot be read); RWS_ERR_RESOURCES.
+ * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (a bad URL, header, pin, size or proxy setting); RWS_ERR_TLS (a
+ *         certificate or key file cannot be used); RWS_ERR_RESOURCES.
  * @since 0.1
  */
 rws_status rws_client_new(const rws_client_options *options, rws_client **client_out);

@@ -68,3 +68,20 @@ static inline long openssl_ctx_disable_session_cache(SSL_CTX *context)
 {
     return SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 }
+
+/* Sessions go to the callback only; OpenSSL's own cache is a server's. */
+static inline long openssl_ctx_report_sessions(SSL_CTX *context)
+{
+    return SSL_CTX_set_session_cache_mode(context,
+                                          SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+}
+
+static inline int openssl_certificate_count(const STACK_OF(X509) *chain)
+{
+    return sk_X509_num(chain);
+}
+
+static inline X509 *openssl_certificate(const STACK_OF(X509) *chain, int index)
+{
+    return sk_X509_value(chain, index);
+}

@@ -95,6 +95,14 @@ final class ByteStream: DescriptorHandler {
     }
   }
 
+  /// The TLS session of an earlier connection was taken up again.
+  var isTLSResumed: Bool {
+    switch state {
+    case .open(let session): session?.isResumed ?? false
+    case .securing, .closed: false
+    }
+  }
+
   var isSecure: Bool {
     switch state {
     case .securing: true

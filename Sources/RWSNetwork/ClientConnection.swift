@@ -178,7 +178,7 @@ final class ClientConnection {
     guard let proxy = options.proxy else { return secure(stream) }
     if proxy.needsTLS, let tls = proxy.tls {
       enter(.securingProxy(stream))
-      secure(stream, tls, for: proxy.host)
+      secure(stream, tls, for: proxy.host, proxy.port)
     } else {
       openTunnel(stream)
     }
@@ -232,12 +232,13 @@ final class ClientConnection {
   private func secure(_ stream: ByteStream) {
     guard options.url.isSecure, let tls = options.tls else { return upgrade(stream) }
     enter(.securing(stream))
-    secure(stream, tls, for: options.url.host)
+    secure(stream, tls, for: options.url.host, UInt16(clamping: options.url.port))
   }
 
-  private func secure(_ stream: ByteStream, _ tls: TLSContext, for host: String) {
+  private func secure(_ stream: ByteStream, _ tls: TLSContext, for host: String, _ port: UInt16) {
     do throws(TLSFailure) {
-      stream.secure(try TLSSession(tls, connectedTo: host, over: stream.transport))
+      stream.secure(
+        try TLSSession(tls, connectedTo: host, port: port, over: stream.transport))
     } catch {
       return fail(.tls(currentPeer, error))
     }
@@ -269,7 +270,8 @@ final class ClientConnection {
     case .upgraded(let head):
       let info = HandshakeInfo(
         status: head.status, fields: head.fields, peerAddress: peerAddress,
-        tlsVersion: options.url.isSecure ? stream.tlsVersion : nil, deflate: handshake?.deflate,
+        tlsVersion: options.url.isSecure ? stream.tlsVersion : nil,
+        tlsResumed: options.url.isSecure && stream.isTLSResumed, deflate: handshake?.deflate,
         proxy: options.proxy?.proxy.url.description)
       var rest = ByteBuffer(bytesMax: 0)
       swap(&rest, &input)

@@ -20,6 +20,8 @@ package struct NetworkFailure: Error, Sendable {
     case tlsHostname
     /// Expired or not yet valid.
     case tlsExpired
+    /// A good certificate, but none of its chain's keys is pinned.
+    case tlsPin
     case tls
     /// The proxy opened no tunnel; its answer, if it was one in HTTP.
     case proxy(HTTPAnswer?)

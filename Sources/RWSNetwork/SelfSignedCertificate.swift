@@ -28,6 +28,8 @@ enum CertificateMaker {
     var notBefore: Int
     var notAfter: Int
     var isAuthority = false
+    /// For the client's side of mTLS, too.
+    var isForClients = false
     var commonName = "responsesws self-signed"
   }
 
@@ -131,7 +133,10 @@ enum CertificateMaker {
       (NID_key_usage, request.isAuthority ? "critical,keyCertSign" : "critical,digitalSignature"),
       (NID_subject_key_identifier, "hash"),
     ]
-    if !request.isAuthority { extensions.append((NID_ext_key_usage, "serverAuth")) }
+    if !request.isAuthority {
+      let usage = request.isForClients ? "serverAuth,clientAuth" : "serverAuth"
+      extensions.append((NID_ext_key_usage, usage))
+    }
     if !alternatives.isEmpty { extensions.append((NID_subject_alt_name, alternatives)) }
     var context = X509V3_CTX()
     X509V3_set_ctx(&context, certificate, certificate, nil, nil, 0)

@@ -1,19 +1,27 @@
 import COpenSSL
-import Glibc
 
 /// The TLS configuration shared by connections: made once, used by any number of them, from any thread.
 package final class TLSContext: @unchecked Sendable {
-  // SSL_CTX is reference-counted and locked inside; nothing here changes it after init.
+  // SSL_CTX is reference-counted and locked inside; nothing here changes it once it is made.
   let pointer: OpaquePointer
+  let pins: [CertificatePin]
+  /// Why the system's certificates are not there; for messages.
+  let trustProblem: String?
+  let sessions = TLSSessionCache()
 
   /// The only protocol that is offered and accepted (RFC 7301).
-  private static let protocols = [UInt8(8)] + Array("http/1.1".utf8)
+  static let protocolName = "http/1.1"
+  static let protocols = [UInt8(protocolName.utf8.count)] + Array(protocolName.utf8)
 
-  private init(_ method: OpaquePointer?) throws(NetworkFailure) {
+  init(
+    _ method: OpaquePointer?, pins: [CertificatePin] = [], trustProblem: String? = nil
+  ) throws(NetworkFailure) {
     OpenSSLLibrary.initialise()
     ERR_clear_error()
     guard let context = SSL_CTX_new(method) else { throw Self.failure("TLS could not be set up") }
     pointer = context
+    self.pins = pins
+    self.trustProblem = trustProblem
     _ = openssl_ctx_set_min_tls_1_2(context)
     // Idle connections give their record buffers back; writes are resumed from a queue that moves in memory.
     _ = openssl_ctx_set_mode(
@@ -24,32 +32,11 @@ package final class TLSContext: @unchecked Sendable {
     // A record then costs one recv, not one for its header and one for its body.
     openssl_ctx_set_read_ahead(context)
     SSL_CTX_set_default_read_buffer_len(context, 32 << 10)
-    // Nobody resumes sessions: connections live long. A cache would only grow.
+    // A server's sessions are in its tickets; a cache would only grow.
     _ = openssl_ctx_disable_session_cache(context)
   }
 
   deinit { SSL_CTX_free(pointer) }
-
-  /// Verifies servers against the system's certificates (SSL_CERT_FILE and SSL_CERT_DIR are honoured) and
-  /// those in `extraCAFile` (PEM). Throws `tls` if the file cannot be read.
-  package static func client(extraCAFile: String? = nil) throws(NetworkFailure) -> TLSContext {
-    let context = try TLSContext(TLS_client_method())
-    SSL_CTX_set_verify(context.pointer, SSL_VERIFY_PEER, nil)
-    // A missing system store is no error here: each connection would then say what it does not trust.
-    _ = SSL_CTX_set_default_verify_paths(context.pointer)
-    ERR_clear_error()
-    if let extraCAFile {
-      // OpenSSL says of a missing file no more than "system lib".
-      guard access(extraCAFile, R_OK) == 0 else {
-        throw NetworkFailure(.tls, "The CA file \(extraCAFile) cannot be read: \(systemMessage(errno)).")
-      }
-      guard SSL_CTX_load_verify_file(context.pointer, extraCAFile) == 1 else {
-        throw failure("No certificates could be read from the CA file \(extraCAFile)")
-      }
-    }
-    SSL_CTX_set_alpn_protos(context.pointer, protocols, UInt32(protocols.count))
-    return context
-  }
 
   /// A server with a PEM certificate chain and key, from files or from memory.
   package static func server(
@@ -59,9 +46,7 @@ package final class TLSContext: @unchecked Sendable {
     guard SSL_CTX_use_certificate_chain_file(context.pointer, certificateFile) == 1 else {
       throw failure("No certificate could be read from \(certificateFile)")
     }
-    guard SSL_CTX_use_PrivateKey_file(context.pointer, keyFile, SSL_FILETYPE_PEM) == 1 else {
-      throw failure("No private key for the certificate could be read from \(keyFile)")
-    }
+    try usePrivateKey(keyFile, of: certificateFile, context)
     return try finishServer(context)
   }
 
@@ -72,7 +57,9 @@ package final class TLSContext: @unchecked Sendable {
     guard useChain(certificatePEM, context.pointer) else {
       throw failure("The certificate could not be read")
     }
-    let key = OpenSSLLibrary.withBIO(over: keyPEM) { PEM_read_bio_PrivateKey($0, nil, nil, nil) }
+    let key = OpenSSLLibrary.withBIO(over: keyPEM) {
+      PEM_read_bio_PrivateKey($0, nil, { TLSContext.refusePassword($0, $1, $2, asked: $3) }, nil)
+    }
     defer { EVP_PKEY_free(key) }
     guard let key, SSL_CTX_use_PrivateKey(context.pointer, key) == 1 else {
       throw failure("The private key could not be read, or is not the certificate's")
@@ -84,7 +71,8 @@ package final class TLSContext: @unchecked Sendable {
     guard SSL_CTX_check_private_key(context.pointer) == 1 else {
       throw failure("The private key is not the certificate's")
     }
-    SSL_CTX_set_num_tickets(context.pointer, 0)
+    // A reconnecting client resumes with it; OpenSSL's two would cost each handshake twice.
+    SSL_CTX_set_num_tickets(context.pointer, 1)
     SSL_CTX_set_alpn_select_cb(context.pointer, selectProtocol, nil)
     return context
   }
@@ -117,7 +105,7 @@ package final class TLSContext: @unchecked Sendable {
       let length = Int(offered[position])
       let name = UnsafeBufferPointer(start: offered + position + 1, count: length)
       guard position + 1 + length <= count else { return SSL_TLSEXT_ERR_NOACK }
-      if name.elementsEqual("http/1.1".utf8) {
+      if name.elementsEqual(protocolName.utf8) {
         chosen.pointee = offered + position + 1
         chosenLength.pointee = UInt8(length)
         return SSL_TLSEXT_ERR_OK
@@ -127,7 +115,7 @@ package final class TLSContext: @unchecked Sendable {
     return SSL_TLSEXT_ERR_NOACK
   }
 
-  private static func failure(_ what: String) -> NetworkFailure {
+  static func failure(_ what: String) -> NetworkFailure {
     NetworkFailure(.tls, "\(what): \(OpenSSLLibrary.takeErrorText()).")
   }
 }

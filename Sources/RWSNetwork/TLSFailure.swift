@@ -3,7 +3,12 @@ import COpenSSL
 /// A TLS error in words, without the name of the host: the channel knows that and adds it.
 struct TLSFailure: Error {
   enum Kind {
-    case untrusted, hostname, validity, other
+    case untrusted, hostname, validity, pin
+    /// The server wants a client certificate, or another one.
+    case clientCertificate
+    /// Not HTTP/1.1 (ALPN).
+    case protocolName
+    case other
   }
 
   var kind: Kind
@@ -15,18 +20,26 @@ struct TLSFailure: Error {
     case .untrusted: .tlsUntrusted
     case .hostname: .tlsHostname
     case .validity: .tlsExpired
-    case .other: .tls
+    case .pin: .tlsPin
+    case .clientCertificate, .protocolName, .other: .tls
     }
   }
 
   var advice: String {
     switch kind {
     case .untrusted:
-      "If you trust that issuer, give its certificate as the CA file, or through SSL_CERT_FILE."
+      "If you trust that issuer, give its certificate as the CA file (ca_file), or through"
+        + " SSL_CERT_FILE."
     case .hostname:
       "Connect to a name that the certificate is for, or have the server's certificate replaced."
     case .validity:
       "Check this machine's clock; otherwise the server's certificate must be renewed."
+    case .pin:
+      "If the server's key was changed on purpose, pin the new one; otherwise someone may be between."
+    case .clientCertificate:
+      "Give a certificate that the server's operator accepts (client_certificate_file)."
+    case .protocolName:
+      "Ask the server's operator for WebSocket over HTTP/1.1, or use another port."
     case .other:
       "Check that the port speaks TLS, and that both sides share a version (1.2 or newer)."
     }
@@ -34,8 +47,41 @@ struct TLSFailure: Error {
 }
 
 extension TLSFailure {
-  /// Why OpenSSL refused a certificate, taken inside the verify callback: later the certificate is gone.
-  init(verificationIn store: OpaquePointer) {
+  /// What OpenSSL's error queue says.
+  static func library() -> TLSFailure {
+    // What an alert that arrived means here; OpenSSL's texts name only the alert.
+    let meaning: (Kind, String)? =
+      switch openssl_error_reason(ERR_peek_last_error()) {
+      case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+        (.clientCertificate, "the server requires a client certificate")
+      case SSL_R_TLSV1_ALERT_UNKNOWN_CA, SSL_R_SSLV3_ALERT_BAD_CERTIFICATE,
+        SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED,
+        SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE,
+        SSL_R_TLSV1_ALERT_ACCESS_DENIED:
+        (.clientCertificate, "the server refused the client certificate")
+      case SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL:
+        (.protocolName, "the server refused the protocol \(TLSContext.protocolName)")
+      // Newer OpenSSL looks at the protocol itself, and says no more.
+      case SSL_R_BAD_EXTENSION:
+        (.protocolName, "the server seems to have chosen another protocol than the one offered")
+      default: nil
+      }
+    let text = OpenSSLLibrary.takeErrorText()
+    guard let (kind, sentence) = meaning else { return TLSFailure(kind: .other, text: text) }
+    return TLSFailure(kind: kind, text: "\(sentence) (\(text))")
+  }
+
+  /// `presented`: of the verified chain, the server's own first.
+  init(unpinned presented: [CertificatePin]) {
+    kind = .pin
+    let listed = presented.prefix(Self.pinsMax).map(\.description).joined(separator: ", ")
+    text = "none of the server's keys is pinned; its chain has \(listed.isEmpty ? "none" : listed)"
+  }
+
+  private static let pinsMax = 4
+
+  /// Why OpenSSL refused a certificate, taken inside the verification: later the certificate is gone.
+  init(verificationIn store: OpaquePointer, trustProblem: String?) {
     let code = X509_STORE_CTX_get_error(store)
     let leaf = X509_STORE_CTX_get0_cert(store)
     let current = X509_STORE_CTX_get_current_cert(store) ?? leaf
@@ -59,7 +105,7 @@ extension TLSFailure {
       kind = .untrusted
       text =
         "the certificate \(Certificate.subject(current)), issued by \(Certificate.issuer(current)),"
-        + " is not trusted (\(reason))"
+        + " is not trusted (\(reason))" + (trustProblem.map { ". \($0)" } ?? "")
     default:
       kind = .untrusted
       text = "the certificate \(Certificate.subject(current)) was refused (\(reason))"
@@ -68,7 +114,7 @@ extension TLSFailure {
 }
 
 /// Reads certificates for error messages. What they say comes from the peer: it is cut and made printable.
-private enum Certificate {
+enum Certificate {
   private static let textBytesMax = 200
   private static let namesMax = 8
 
@@ -142,7 +188,7 @@ private enum Certificate {
     return printable(OpenSSLLibrary.text { _ = ASN1_TIME_print($0, time) })
   }
 
-  private static func printable(_ bytes: [UInt8]) -> String {
+  static func printable(_ bytes: [UInt8]) -> String {
     let cut = bytes.prefix(textBytesMax).map { (0x20..<0x7f).contains($0) ? $0 : UInt8(ascii: "?") }
     return String(decoding: cut, as: UTF8.self)
   }

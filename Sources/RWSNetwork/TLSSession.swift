@@ -27,27 +27,39 @@ final class TLSSession {
   /// Keeps the SSL_CTX's owner alive beside OpenSSL's own reference.
   private let context: TLSContext
   private var verification: TLSFailure?
+  /// A client's key into the cache of sessions: host and port; nil for a server.
+  private let server: String?
   private var isSecured = false
   /// After a fatal error OpenSSL forbids SSL_shutdown.
   private var hasFailed = false
 
   /// For a client; `host` is the name or numeric address that the certificate must be for.
   convenience init(
-    _ context: TLSContext, connectedTo host: String, over transport: TLSTransport
+    _ context: TLSContext, connectedTo host: String, port: UInt16, over transport: TLSTransport
   ) throws(TLSFailure) {
-    try self.init(context, transport)
+    let server = hostAndPort(host, port)
+    try self.init(context, transport, server: server)
+    // Callbacks find their way back through SSL's application data.
+    SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
     try expect(host)
+    if let session = context.sessions.take(for: server) {
+      SSL_set_session(ssl, session)
+      SSL_SESSION_free(session)
+    }
     SSL_set_connect_state(ssl)
   }
 
   /// For a server.
   convenience init(_ context: TLSContext, acceptedOn transport: TLSTransport) throws(TLSFailure) {
-    try self.init(context, transport)
+    try self.init(context, transport, server: nil)
     SSL_set_accept_state(ssl)
   }
 
-  private init(_ context: TLSContext, _ transport: TLSTransport) throws(TLSFailure) {
+  private init(
+    _ context: TLSContext, _ transport: TLSTransport, server: String?
+  ) throws(TLSFailure) {
     self.context = context
+    self.server = server
     ERR_clear_error()
     guard let ssl = SSL_new(context.pointer) else { throw TLSFailure.library() }
     self.ssl = ssl
@@ -83,32 +95,20 @@ final class TLSSession {
         openssl_set_server_name(ssl, name) == 1
       else { throw TLSFailure(kind: .other, text: "the host name cannot be used with TLS") }
     }
-    // The callback finds its way back through SSL's application data.
-    SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque())
-    SSL_set_verify(ssl, SSL_VERIFY_PEER) { accepted, store in
-      guard accepted == 0, let store else { return accepted }
-      TLSSession.refused(store)
-      return 0
-    }
-  }
-
-  private static func refused(_ store: OpaquePointer) {
-    guard
-      let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()),
-      let session = SSL_get_ex_data(OpaquePointer(ssl), 0)
-    else { return }
-    let failure = TLSFailure(verificationIn: store)
-    Unmanaged<TLSSession>.fromOpaque(session).takeUnretainedValue().verification = failure
   }
 
   var version: String? {
     SSL_get_version(ssl).map { String(cString: $0) }
   }
 
+  /// The session of an earlier connection was taken up again.
+  var isResumed: Bool { SSL_session_reused(ssl) == 1 }
+
   func handshake() -> HandshakeOutcome {
     ERR_clear_error()
     let status = SSL_do_handshake(ssl)
     if status == 1 {
+      if let failure = protocolFailure { return failed(.tls(failure)) }
       isSecured = true
       return .done
     }
@@ -116,10 +116,33 @@ final class TLSSession {
     case .needsInput: return .needsInput
     case .needsOutput: return .needsOutput
     case .bytes, .end:
-      return .failed(
+      return failed(
         .tls(TLSFailure(kind: .other, text: "the peer ended the connection during the handshake")))
-    case .failed(let failure): return .failed(failure)
+    case .failed(let failure): return failed(failure)
     }
+  }
+
+  private func failed(_ failure: StreamFailure) -> HandshakeOutcome {
+    hasFailed = true
+    forgetSessions()
+    return .failed(failure)
+  }
+
+  private func forgetSessions() {
+    if let server { context.sessions.removeAll(for: server) }
+  }
+
+  /// RFC 7301 §3.2: a server chooses among what was offered, or says nothing. Older OpenSSL leaves it to us.
+  private var protocolFailure: TLSFailure? {
+    var name: UnsafePointer<UInt8>?
+    var count: UInt32 = 0
+    SSL_get0_alpn_selected(ssl, &name, &count)
+    let chosen = UnsafeBufferPointer(start: name, count: name == nil ? 0 : Int(count))
+    guard !chosen.isEmpty, !chosen.elementsEqual(TLSContext.protocolName.utf8) else { return nil }
+    let text = Certificate.printable(Array(chosen))
+    return TLSFailure(
+      kind: .protocolName,
+      text: "the server chose another protocol than the one offered: “\(text)”")
   }
 
   func read(into bytes: UnsafeMutableRawBufferPointer) -> Outcome {
@@ -165,6 +188,8 @@ final class TLSSession {
       hasFailed = true
       // A connection that just ends (no close_notify) is an end like TCP's: WebSocket has its own close.
       if isEndWithoutNotify { return .end }
+      // RFC 8446 §6.2: a fatal alert ends the session, too.
+      forgetSessions()
       if let verification { return .failed(.tls(verification)) }
       return .failed(.tls(.library()))
     }
@@ -176,9 +201,35 @@ final class TLSSession {
   }
 }
 
-extension TLSFailure {
-  /// What OpenSSL's error queue says.
-  static func library() -> TLSFailure {
-    TLSFailure(kind: .other, text: OpenSSLLibrary.takeErrorText())
+/// OpenSSL's callbacks.
+extension TLSSession {
+  private static func of(_ ssl: OpaquePointer?) -> TLSSession? {
+    guard let ssl, let session = SSL_get_ex_data(ssl, 0) else { return nil }
+    return Unmanaged<TLSSession>.fromOpaque(session).takeUnretainedValue()
+  }
+
+  /// In place of X509_verify_cert: that, and the pins. 1: the certificate is accepted.
+  static func verify(_ store: OpaquePointer) -> Int32 {
+    let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx())
+    guard let session = of(ssl.map { OpaquePointer($0) }) else { return 0 }
+    guard X509_verify_cert(store) == 1 else {
+      session.verification = TLSFailure(
+        verificationIn: store, trustProblem: session.context.trustProblem)
+      return 0
+    }
+    guard !session.context.pins.isEmpty else { return 1 }
+    let presented = CertificatePin.all(verifiedIn: store)
+    if presented.contains(where: session.context.pins.contains) { return 1 }
+    session.verification = TLSFailure(unpinned: presented)
+    X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION)
+    return 0
+  }
+
+  /// A copy is kept: OpenSSL forbids resumption of the session itself when its connection ends without a
+  /// close_notify, as lost ones do, and those are the ones that are made again.
+  static func keep(_ session: OpaquePointer, offeredTo ssl: OpaquePointer) {
+    guard let owner = of(ssl), let server = owner.server, let copy = SSL_SESSION_dup(session)
+    else { return }
+    owner.context.sessions.add(copy, for: server)
   }
 }

@@ -1,9 +1,9 @@
-/// Base64 with padding (RFC 4648 §4), for the handshake's keys.
-enum Base64 {
+/// Base64 with padding (RFC 4648 §4), for the handshake's keys and the like.
+package enum Base64 {
   private static let alphabet = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-  static func encode(_ bytes: [UInt8]) -> String {
+  package static func encode(_ bytes: [UInt8]) -> String {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count + 2) / 3 * 4)
     for start in stride(from: 0, to: bytes.count, by: 3) {
@@ -19,7 +19,7 @@ enum Base64 {
   }
 
   /// How many bytes `text` stands for; nil if it is not strict, padded base64.
-  static func decodedCount(_ text: String) -> Int? {
+  package static func decodedCount(_ text: String) -> Int? {
     let digits = Array(text.utf8)
     guard digits.count % 4 == 0 else { return nil }
     let padding = digits.suffix(2).reversed().prefix { $0 == UInt8(ascii: "=") }.count

@@ -85,11 +85,11 @@ final class ClientCore: @unchecked Sendable {
     } catch {
       throw ResponsesError(.invalidArgument, "A header cannot be sent: \(error)")
     }
-    // A file that cannot be read is told now, whatever the URL.
-    let mayNeedTLS = url.isSecure || options.caFile != nil
-    let tls = mayNeedTLS ? try TLSContext.client(extraCAFile: options.caFile) : nil
+    // A pin that is none, or a file that cannot be read, is told now, whatever the URL.
+    _ = try options.tls()
+    let tls = url.isSecure || options.namesTLSFiles ? try options.tlsContext() : nil
     var connect = ConnectOptions(url: url, tls: tls, fields: fields)
-    connect.timeouts.overall = options.connectTimeout?.nanoseconds ?? .max
+    connect.timeouts = options.connectTimeouts
     connect.limits.receivedMessageBytes = options.messageBytesMax
     connect.liveness.pingInterval = limit(options.pingInterval)
     connect.liveness.missedPongsMax = options.missedPongsMax

@@ -41,8 +41,23 @@ public struct ClientOptions: Sendable {
   /// Hosts to reach without a proxy: names (with all below them), addresses, networks, each perhaps with a port;
   /// `*` for all. nil: `$no_proxy`; empty: none.
   public var noProxy: String?
+  /// The client's own certificate (PEM, its chain after it), for servers that ask for one (mTLS).
+  public var clientCertificateFile: String?
+  /// Its key (PEM, not encrypted). nil: in the certificate's file.
+  public var clientKeyFile: String?
+  /// `sha256/BASE64` of a SubjectPublicKeyInfo (RFC 7469 §2.4). If there are any, the verified chain of the
+  /// server must have one of these keys: give the server's own, or its authority's, and one in reserve.
+  public var certificatePins: [String] = []
   /// DNS, TCP, TLS and upgrade together. nil: no limit.
   public var connectTimeout: Duration? = .seconds(15)
+  /// Until the host name's first address is known. nil: as long as `connectTimeout` lets it.
+  public var dnsTimeout: Duration?
+  /// Until one address has accepted the TCP connection. nil: as above.
+  public var tcpTimeout: Duration?
+  /// The TLS handshake. nil: as above.
+  public var tlsTimeout: Duration?
+  /// From the upgrade request to its answer. nil: as above.
+  public var upgradeTimeout: Duration?
   /// From the request sent to its first event. nil: no limit.
   public var firstEventTimeout: Duration? = .seconds(120)
   /// Between two events of a turn. nil: no limit.

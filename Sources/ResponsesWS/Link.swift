@@ -32,7 +32,7 @@ extension Link: WebSocketChannelDelegate {
     let way = info.proxy.map { "through the proxy \($0), " } ?? ""
     client.log(
       .info,
-      "connected to \(info.peerAddress) (\(way)\(info.tlsVersion ?? "plain")) in \(milliseconds) ms")
+      "connected to \(info.peerAddress) (\(way)\(info.tlsDescription)) in \(milliseconds) ms")
     client.drive { $0.opened(connection, now: $1) }
   }
 

@@ -15,6 +15,7 @@ extension ResponsesError {
     case .tlsUntrusted: self.init(.tlsUntrusted, failure.message)
     case .tlsHostname: self.init(.tlsHostname, failure.message)
     case .tlsExpired: self.init(.tlsExpired, failure.message)
+    case .tlsPin: self.init(.tlsPin, failure.message)
     case .tls: self.init(.tls, failure.message)
     case .proxy(let answer): self.init(.proxy, failure.message, answer)
     case .proxyUnauthorized(let answer): self.init(.proxyUnauthorized, failure.message, answer)

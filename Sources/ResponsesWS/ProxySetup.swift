@@ -5,7 +5,8 @@ import RWSWebSocket
 /// when it was made.
 struct ProxySetup: Sendable {
   private let rules: ProxyRules
-  private let caFile: String?
+  /// What the proxies' own TLS is made of. What the configuration for targets shows or pins is not theirs.
+  private var trust = TLSClientOptions()
   /// The client's own way, decided first, so that its TLS configuration is shared by all that take it.
   private var shared: ProxyHop?
   /// For the log: how the client's own way was decided.
@@ -13,7 +14,7 @@ struct ProxySetup: Sendable {
 
   init(_ options: ClientOptions, to url: WebSocketURL) throws(ResponsesError) {
     rules = options.proxyRules
-    caFile = options.caFile
+    trust.caFile = options.caFile
     let route = try route(to: url)
     description = Self.describe(route)
     shared = try hop(route)
@@ -28,8 +29,7 @@ struct ProxySetup: Sendable {
     case .proxy(let proxy):
       if let shared, shared.proxy == proxy { return shared }
       do throws(NetworkFailure) {
-        // Not the configuration for targets: what that one shows or pins is not the proxy's business.
-        let tls = proxy.url.kind == .https ? try TLSContext.client(extraCAFile: caFile) : nil
+        let tls = proxy.url.kind == .https ? try TLSContext.client(trust) : nil
         return ProxyHop(proxy, tls: tls)
       } catch {
         throw ResponsesError(error)

@@ -57,6 +57,14 @@ extension ClientOptions {
       options.write_stall_timeout_ms, default: writeStallTimeout, "write_stall_timeout_ms")
     idleTimeout = try limit(options.idle_timeout_ms, default: idleTimeout, "idle_timeout_ms")
     if options.missed_pongs_max != 0 { missedPongsMax = Int(options.missed_pongs_max) }
+    clientCertificateFile = try string(options.client_certificate_file, "client_certificate_file")
+    clientKeyFile = try string(options.client_key_file, "client_key_file")
+    certificatePins = try Self.pins(options.certificate_pins, options.certificate_pin_count)
+    dnsTimeout = try limit(options.dns_timeout_ms, default: dnsTimeout, "dns_timeout_ms")
+    tcpTimeout = try limit(options.tcp_timeout_ms, default: tcpTimeout, "tcp_timeout_ms")
+    tlsTimeout = try limit(options.tls_timeout_ms, default: tlsTimeout, "tls_timeout_ms")
+    upgradeTimeout = try limit(
+      options.upgrade_timeout_ms, default: upgradeTimeout, "upgrade_timeout_ms")
     if options.message_bytes_max != 0 { messageBytesMax = Int(clamping: options.message_bytes_max) }
     if options.sent_message_bytes_max != 0 {
       sentMessageBytesMax = Int(clamping: options.sent_message_bytes_max)
@@ -86,6 +94,27 @@ extension ClientOptions {
     case RWS_COMPRESSION_OFF: return .off
     default: throw ResponsesError(.invalidArgument, "compression is not one of RWS_COMPRESSION_….")
     }
+  }
+
+  private static let pinCountMax = 100
+
+  private static func pins(
+    _ list: UnsafePointer<UnsafePointer<CChar>?>?, _ count: Int
+  ) throws(ResponsesError) -> [String] {
+    guard count != 0 else { return [] }
+    guard let list, 1...pinCountMax ~= count else {
+      throw ResponsesError(
+        .invalidArgument,
+        "certificate_pins is NULL, or certificate_pin_count is above \(pinCountMax).")
+    }
+    var pins: [String] = []
+    for index in 0..<count {
+      guard let pin = try string(list[index], "A certificate pin") else {
+        throw ResponsesError(.invalidArgument, "A certificate pin is NULL.")
+      }
+      pins.append(pin)
+    }
+    return pins
   }
 
   private static let headerCountMax = 100

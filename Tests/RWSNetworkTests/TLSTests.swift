@@ -127,9 +127,9 @@ extension NetworkTests {
 
     @Test("a CA file that cannot be read is an error at once")
     func noFile() {
-      #expect(throws: NetworkFailure.self) {
-        try TLSContext.client(extraCAFile: "/nonexistent/ca.pem")
-      }
+      var options = TLSClientOptions()
+      options.caFile = "/nonexistent/ca.pem"
+      #expect(throws: NetworkFailure.self) { try TLSContext.client(options) }
     }
 
     @Test("a key that is not the certificate's is refused")

@@ -109,6 +109,22 @@ extension SwiftFace {
       expect(error, .connectTimeout, "80 ms", "upgrade")
     }
 
+    @Test("a stage's own limit: what was under way, and the limit")
+    func stageTimeout() throws {
+      let peer = try RawPeer(.init(), accepts: false)
+      defer { peer.stop() }
+      let error = try turnError(
+        try Client.session(peer.url) {
+          $0.dnsTimeout = .seconds(20)
+          $0.tcpTimeout = .seconds(20)
+          $0.upgradeTimeout = .milliseconds(80)
+        })
+      expect(error, .connectTimeout, "80 ms", "upgrade")
+      let secure = try turnError(
+        try Client.session("wss" + peer.url.dropFirst(2)) { $0.tlsTimeout = .milliseconds(80) })
+      expect(secure, .connectTimeout, "80 ms", "TLS handshake")
+    }
+
     @Test("turns that wait while connecting fails: each gets its own answer, none hangs")
     func waitingTurns() throws {
       let gone = try RawPeer(.init())

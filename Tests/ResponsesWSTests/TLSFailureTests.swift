@@ -75,6 +75,46 @@ extension SwiftFace {
       #expect(early.message.contains("not valid before"))
     }
 
+    @Test("a key that is not pinned: the keys that the server has are named")
+    func unpinned() throws {
+      let authority = try Certificates.authority()
+      let peer = try ScriptedPeer(tls: try Certificates.leaf(["127.0.0.1"], by: authority))
+      defer { peer.stop() }
+      try Certificates.withFile(authority) { file in
+        let session = try Client.session(peer.url) {
+          $0.caFile = file
+          $0.certificatePins = ["sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]
+        }
+        let error = try failure { try session.start("hello").wait() }
+        #expect(error.status == .tlsPin)
+        #expect(error.execution == .notSent)
+        #expect(!error.isRetryable)
+        let named = error.message.split(whereSeparator: { " ,.;".contains($0) })
+          .filter { $0.hasPrefix("sha256/") }.map(String.init)
+        #expect(named.count == 2)
+        // What the message names can be pinned: of the server itself, or of its authority.
+        for pin in named {
+          let session = try Client.session(peer.url) {
+            $0.caFile = file
+            $0.certificatePins = [pin]
+          }
+          #expect(try session.finished("hello").text.hasPrefix("reply"))
+        }
+      }
+    }
+
+    @Test("a pin of another form, and a client certificate that is not there, are errors of the client")
+    func badOptions() throws {
+      var options = ClientOptions(baseURL: "ws://127.0.0.1/v1", apiKey: "")
+      options.certificatePins = ["sha256/AAAA"]
+      #expect(try failure { _ = try Client(options) }.status == .invalidArgument)
+      options.certificatePins = []
+      options.clientCertificateFile = "/nonexistent/client.pem"
+      let error = try failure { _ = try Client(options) }
+      #expect(error.status == .tls)
+      #expect(error.message.contains("/nonexistent/client.pem"))
+    }
+
     @Test("a server that speaks no TLS is a TLS error")
     func noTLS() throws {
       let peer = try ScriptedPeer()

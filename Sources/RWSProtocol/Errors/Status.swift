@@ -28,6 +28,7 @@ public enum Status: Int32, Sendable, CaseIterable {
   case tlsUntrusted = -302
   case tlsHostname = -303
   case tlsExpired = -304
+  case tlsPin = -305
   case upgradeRefused = -401
   case unauthorized = -402
   case handshake = -403
@@ -92,6 +93,7 @@ public enum Status: Int32, Sendable, CaseIterable {
     case .tlsHostname:
       ("RWS_ERR_TLS_HOSTNAME", "the server's certificate is for another host")
     case .tlsExpired: ("RWS_ERR_TLS_EXPIRED", "the server's certificate is not valid now")
+    case .tlsPin: ("RWS_ERR_TLS_PIN", "none of the server's keys is among the pins")
     case .upgradeRefused:
       ("RWS_ERR_UPGRADE_REFUSED", "the server answered HTTP instead of WebSocket")
     case .unauthorized: ("RWS_ERR_UNAUTHORIZED", "the server refused the credentials")

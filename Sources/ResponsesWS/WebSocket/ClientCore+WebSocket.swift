@@ -23,13 +23,7 @@ extension ClientCore {
     } catch {
       throw ResponsesError(.invalidArgument, "The upgrade cannot be requested: \(error).")
     }
-    if connect.url.isSecure, connect.tls == nil {
-      do {
-        connect.tls = try TLSContext.client(extraCAFile: self.options.caFile)
-      } catch {
-        throw ResponsesError(error)
-      }
-    }
+    if connect.url.isSecure, connect.tls == nil { connect.tls = try self.options.tlsContext() }
     // The bound that callers see is kept before messages reach the channel; this one is behind it.
     connect.limits.queuedBytes = 2 * WebSocket.Options.queueBytesLimit
     return connect

@@ -167,6 +167,24 @@ static void bad_client_options_are_refused(void) {
     options = options_for("RWS_TEST_TLS_URL");
     options.ca_file = "/nonexistent/certificates.pem";
     CHECK_STATUS(RWS_ERR_TLS, rws_client_new(&options, &client));
+    options = options_for("RWS_TEST_TLS_URL");
+    options.client_certificate_file = "/nonexistent/client.pem";
+    CHECK_STATUS(RWS_ERR_TLS, rws_client_new(&options, &client));
+    options = options_for("RWS_TEST_URL");
+    options.upgrade_timeout_ms = -2;
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_client_new(&options, &client));
+    static const char *const pins[] = {"sha256/AAAA", NULL};
+    options = options_for("RWS_TEST_URL");
+    for (size_t first = 0; first < 2; first++) {
+        options.certificate_pins = pins + first;
+        options.certificate_pin_count = 1;
+        CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_client_new(&options, &client));
+    }
+    options.certificate_pin_count = SIZE_MAX;
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_client_new(&options, &client));
+    options.certificate_pins = NULL;
+    options.certificate_pin_count = 1;
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_client_new(&options, &client));
     CHECK(client == NULL);
 }
 

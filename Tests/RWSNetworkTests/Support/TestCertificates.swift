@@ -8,8 +8,16 @@ enum TestCertificates {
     try TLSContext.server(certificatePEM: certificate.certificatePEM, keyPEM: certificate.keyPEM)
   }
 
-  static func client(trusting certificate: SelfSignedCertificate) throws -> TLSContext {
-    try withFile(certificate.certificatePEM) { try TLSContext.client(extraCAFile: $0) }
+  static func client(
+    trusting certificate: SelfSignedCertificate,
+    _ configure: (inout TLSClientOptions) -> Void = { _ in }
+  ) throws -> TLSContext {
+    try withFile(certificate.certificatePEM) { file in
+      var options = TLSClientOptions()
+      options.caFile = file
+      configure(&options)
+      return try TLSContext.client(options)
+    }
   }
 
   static func withFile<Result>(_ bytes: [UInt8], _ body: (String) throws -> Result) throws -> Result

@@ -6,7 +6,7 @@ import logging
 import os
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Iterable, Mapping, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from . import _ffi
 from ._errors import InvalidArgument
@@ -16,6 +16,7 @@ from ._session import Session
 from ._time import limit_ms
 
 Headers = Union[Mapping[str, str], Iterable[Tuple[str, str]]]
+Path = Union[str, "os.PathLike[str]"]
 Log = Union[Callable[[int, str], None], logging.Logger]
 
 LOG_ERROR = 1
@@ -44,10 +45,17 @@ class ClientBase:
         organization: Optional[str] = None,
         project: Optional[str] = None,
         headers: Optional[Headers] = None,
-        ca_file: Union[str, "os.PathLike[str]", None] = None,
+        ca_file: Optional[Path] = None,
+        client_certificate_file: Optional[Path] = None,
+        client_key_file: Optional[Path] = None,
+        certificate_pins: Sequence[str] = (),
         proxy: Optional[str] = None,
         no_proxy: Optional[str] = None,
         connect_timeout: Optional[float] = None,
+        dns_timeout: Optional[float] = None,
+        tcp_timeout: Optional[float] = None,
+        tls_timeout: Optional[float] = None,
+        upgrade_timeout: Optional[float] = None,
         first_event_timeout: Optional[float] = None,
         event_gap_timeout: Optional[float] = None,
         turn_timeout: Optional[float] = None,
@@ -73,8 +81,14 @@ class ClientBase:
             $http_proxy) or $all_proxy say, as for curl; "": no proxy.
         no_proxy: hosts to reach without a proxy: names with all below them, addresses, networks,
             perhaps with :port, separated by commas; "*": all. None: $no_proxy; "": none.
+        client_certificate_file: PEM, its chain after it, for servers that ask for one (mTLS).
+        client_key_file: PEM, not encrypted; None: in the certificate's file.
+        certificate_pins: "sha256/BASE64" of public keys (RFC 7469 section 2.4). If there are any,
+            the server's verified chain must have one of these keys, else PinMismatch.
         Time limits, in seconds (None: the default; math.inf: none):
             connect_timeout: DNS, TCP, TLS and upgrade together (15).
+            dns_timeout, tcp_timeout, tls_timeout, upgrade_timeout: of these stages alone (what
+                connect_timeout leaves).
             first_event_timeout: from the request sent to its first event (120).
             event_gap_timeout: between two events of a turn (300).
             turn_timeout: a whole turn, connecting included (none).
@@ -101,10 +115,19 @@ class ClientBase:
                 organization=_c_string("organization", organization),
                 project=_c_string("project", project),
                 headers=_header_list(headers),
-                ca_file=_c_string("ca_file", None if ca_file is None else os.fspath(ca_file)),
                 proxy=_c_string("proxy", proxy),
                 no_proxy=_c_string("no_proxy", no_proxy),
+                ca_file=_c_path("ca_file", ca_file),
+                client_certificate_file=_c_path(
+                    "client_certificate_file", client_certificate_file
+                ),
+                client_key_file=_c_path("client_key_file", client_key_file),
+                certificate_pins=_pin_list(certificate_pins),
                 connect_timeout_ms=limit_ms("connect_timeout", connect_timeout),
+                dns_timeout_ms=limit_ms("dns_timeout", dns_timeout),
+                tcp_timeout_ms=limit_ms("tcp_timeout", tcp_timeout),
+                tls_timeout_ms=limit_ms("tls_timeout", tls_timeout),
+                upgrade_timeout_ms=limit_ms("upgrade_timeout", upgrade_timeout),
                 first_event_timeout_ms=limit_ms("first_event_timeout", first_event_timeout),
                 event_gap_timeout_ms=limit_ms("event_gap_timeout", event_gap_timeout),
                 turn_timeout_ms=limit_ms("turn_timeout", turn_timeout),
@@ -188,16 +211,32 @@ def _log_target(
     return target, level or max(enabled, default=LOG_ERROR)
 
 
-def _c_string(name: str, value: Optional[str]) -> Optional[bytes]:
+def _utf8(value: str) -> bytes:
+    return value.encode("utf-8", "surrogatepass")
+
+
+def _c_string(
+    name: str, value: Optional[str], encode: Callable[[str], bytes] = _utf8
+) -> Optional[bytes]:
     if value is None:
         return None
     if not isinstance(value, str):
         raise InvalidArgument(f"{name} must be a str, not {type(value).__name__}")
-    encoded = os.fsencode(value) if name == "ca_file" else value.encode("utf-8", "surrogatepass")
+    encoded = encode(value)
     if b"\0" in encoded:
         # The value itself stays out of the message: it may be the credential.
         raise InvalidArgument(f"{name} must not contain U+0000")
     return encoded
+
+
+def _c_path(name: str, value: Optional[Path]) -> Optional[bytes]:
+    return _c_string(name, None if value is None else os.fspath(value), os.fsencode)
+
+
+def _pin_list(pins: Sequence[str]) -> "list[bytes]":
+    if isinstance(pins, str):
+        raise InvalidArgument("certificate_pins must be a sequence of str, not one str")
+    return [_c_string("a certificate pin", pin) or b"" for pin in pins]
 
 
 def _header_list(headers: Optional[Headers]) -> "list[Tuple[bytes, bytes]]":

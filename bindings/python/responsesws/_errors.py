@@ -27,7 +27,8 @@
     ├── TLSError                 TLS
     │   ├── CertificateUntrusted
     │   ├── HostnameMismatch
-    │   └── CertificateExpired
+    │   ├── CertificateExpired
+    │   └── PinMismatch
     ├── WebSocketError           the WebSocket peer
     │   ├── UpgradeRefused       it answered HTTP
     │   ├── AuthenticationError  it refused the credentials
@@ -84,6 +85,7 @@ class Status(IntEnum):
     ERR_TLS_UNTRUSTED = -302
     ERR_TLS_HOSTNAME = -303
     ERR_TLS_EXPIRED = -304
+    ERR_TLS_PIN = -305
     ERR_UPGRADE_REFUSED = -401
     ERR_UNAUTHORIZED = -402
     ERR_HANDSHAKE = -403
@@ -332,6 +334,12 @@ class CertificateExpired(TLSError):
     default_status = Status.ERR_TLS_EXPIRED
 
 
+class PinMismatch(TLSError):
+    """None of the server's keys is among the pins."""
+
+    default_status = Status.ERR_TLS_PIN
+
+
 class WebSocketError(ResponsesWSError):
     """The peer refused or broke the WebSocket."""
 
@@ -465,6 +473,7 @@ CLASS_OF_STATUS: Dict[int, Type[ResponsesWSError]] = {
     Status.ERR_TLS_UNTRUSTED: CertificateUntrusted,
     Status.ERR_TLS_HOSTNAME: HostnameMismatch,
     Status.ERR_TLS_EXPIRED: CertificateExpired,
+    Status.ERR_TLS_PIN: PinMismatch,
     Status.ERR_UPGRADE_REFUSED: UpgradeRefused,
     Status.ERR_UNAUTHORIZED: AuthenticationError,
     Status.ERR_HANDSHAKE: HandshakeError,

@@ -119,6 +119,14 @@ class ClientOptions(Structure):
         ("reserved", c_int32),
         ("proxy", c_char_p),
         ("no_proxy", c_char_p),
+        ("dns_timeout_ms", c_int64),
+        ("tcp_timeout_ms", c_int64),
+        ("tls_timeout_ms", c_int64),
+        ("upgrade_timeout_ms", c_int64),
+        ("client_certificate_file", c_char_p),
+        ("client_key_file", c_char_p),
+        ("certificate_pins", POINTER(c_char_p)),
+        ("certificate_pin_count", c_size_t),
     ]
 
 
@@ -396,7 +404,14 @@ def client_new(
     ca_file: Optional[bytes],
     proxy: Optional[bytes],
     no_proxy: Optional[bytes],
+    client_certificate_file: Optional[bytes],
+    client_key_file: Optional[bytes],
+    certificate_pins: Sequence[bytes],
     connect_timeout_ms: int,
+    dns_timeout_ms: int,
+    tcp_timeout_ms: int,
+    tls_timeout_ms: int,
+    upgrade_timeout_ms: int,
     first_event_timeout_ms: int,
     event_gap_timeout_ms: int,
     turn_timeout_ms: int,
@@ -412,6 +427,7 @@ def client_new(
     log_level: int,
 ) -> int:
     header_array = (Header * len(headers))(*(Header(name, value) for name, value in headers))
+    pin_array = (c_char_p * len(certificate_pins))(*certificate_pins)
     options = ClientOptions(
         struct_size=ctypes.sizeof(ClientOptions),
         base_url=base_url,
@@ -423,7 +439,15 @@ def client_new(
         ca_file=ca_file,
         proxy=proxy,
         no_proxy=no_proxy,
+        client_certificate_file=client_certificate_file,
+        client_key_file=client_key_file,
+        certificate_pins=pin_array if certificate_pins else None,
+        certificate_pin_count=len(certificate_pins),
         connect_timeout_ms=connect_timeout_ms,
+        dns_timeout_ms=dns_timeout_ms,
+        tcp_timeout_ms=tcp_timeout_ms,
+        tls_timeout_ms=tls_timeout_ms,
+        upgrade_timeout_ms=upgrade_timeout_ms,
         first_event_timeout_ms=first_event_timeout_ms,
         event_gap_timeout_ms=event_gap_timeout_ms,
         turn_timeout_ms=turn_timeout_ms,

@@ -71,9 +71,12 @@ class Conversation:
 
 
 class Peer:
-    """The server. `requests` are the client events of all connections, as text."""
+    """The server. `requests` are the client events of all connections, as text.
 
-    def __init__(self, script, *, tls=None, **options):
+    tls: its certificate; clients: the certificate that clients must have.
+    """
+
+    def __init__(self, script, *, tls=None, clients=None, **options):
         self.requests = []
         self.connections = []
         self.failures = []
@@ -82,6 +85,9 @@ class Peer:
         if tls is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(tls.certificate, tls.key)
+            if clients is not None:
+                context.load_verify_locations(clients.certificate)
+                context.verify_mode = ssl.CERT_REQUIRED
         self._server = serve(
             self._handle, "127.0.0.1", 0, ssl=context, compression=None, max_size=None,
             close_timeout=1, **options,

@@ -3,6 +3,7 @@
 import json
 import logging
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -58,6 +59,17 @@ def test_a_server_that_never_answers_the_upgrade(connect):
         error, _ = fails(client.session(model="m"), responsesws.ConnectTimeout)
     assert isinstance(error, TimeoutError)
     assert error.execution is Execution.NOT_SENT
+
+
+@pytest.mark.parametrize(
+    "scheme, limit, stage", [("ws", "upgrade", "upgrade"), ("wss", "tls", "TLS handshake")]
+)
+def test_each_stage_has_a_limit_of_its_own(connect, scheme, limit, stage):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/v1"
+        client = connect(url, dns_timeout=9, tcp_timeout=9, **{f"{limit}_timeout": 0.2})
+        error, _ = fails(client.session(model="m"), responsesws.ConnectTimeout)
+    assert "200 ms" in str(error) and stage in str(error)
 
 
 def cut_after(count):
@@ -171,6 +183,68 @@ def test_a_certificate_that_does_not_hold(serve, connect, certificates, name, tr
     error, _ = fails(connect(peer, ca_file=ca_file).session(model="m"), kind)
     assert error.execution is Execution.NOT_SENT
     assert peer.requests == []
+
+
+def pin_of(certificate):
+    """As `openssl` computes it."""
+    pipe = (
+        'openssl x509 -in "$0" -pubkey -noout | openssl pkey -pubin -outform der'
+        " | openssl dgst -sha256 -binary | base64"
+    )
+    run = subprocess.run(
+        ["sh", "-c", pipe, certificate], check=True, capture_output=True, timeout=SECONDS
+    )
+    return f"sha256/{run.stdout.decode().strip()}"
+
+
+def test_a_pinned_key_is_accepted_and_another_refused(serve, connect, certificates):
+    good, other = pin_of(certificates.good.certificate), pin_of(certificates.elsewhere.certificate)
+    peer = serve(echo, tls=certificates.good)
+    trust = certificates.good.certificate
+    client = connect(peer, ca_file=trust, certificate_pins=[other, good])
+    assert client.session(model="m").run("x").text
+    client = connect(peer, ca_file=trust, certificate_pins=[other])
+    error, _ = fails(client.session(model="m"), responsesws.PinMismatch)
+    assert good in str(error)
+    assert len(peer.requests) == 1
+
+
+def test_a_server_that_asks_for_a_client_certificate(serve, connect, certificates, tmp_path):
+    peer = serve(echo, tls=certificates.good, clients=certificates.elsewhere)
+    own, trust = certificates.elsewhere, certificates.good.certificate
+    client = connect(
+        peer, ca_file=trust, client_certificate_file=own.certificate, client_key_file=own.key
+    )
+    assert client.session(model="m").run("x").text
+    with pytest.raises(responsesws.TLSError, match="requires a client certificate"):
+        connect(peer, ca_file=trust).session(model="m").run("x")
+    with pytest.raises(responsesws.TLSError, match="is not that of the certificate"):
+        connect(
+            peer,
+            client_certificate_file=own.certificate,
+            client_key_file=certificates.good.key,
+        )
+    encrypted = tmp_path / "encrypted.pem"
+    subprocess.run(
+        ["openssl", "pkey", "-in", own.key, "-aes128", "-passout", "pass:secret", "-out", encrypted],
+        check=True, capture_output=True, timeout=SECONDS,
+    )  # fmt: skip
+    with pytest.raises(responsesws.TLSError, match="is encrypted"):
+        connect(peer, client_certificate_file=own.certificate, client_key_file=encrypted)
+
+
+def test_a_second_connection_resumes_the_tls_session(serve, connect, certificates):
+    resumed = []
+
+    def script(conversation):
+        resumed.append(conversation.connection.socket.session_reused)
+        echo(conversation)
+
+    peer = serve(script, tls=certificates.good)
+    client = connect(peer, ca_file=certificates.good.certificate)
+    for _ in range(3):
+        assert client.session(model="m").run("x").text
+    assert resumed == [False, True, True]
 
 
 def test_tls_to_a_server_that_speaks_none(serve, connect):

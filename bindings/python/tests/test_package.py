@@ -193,6 +193,15 @@ def test_a_status_of_a_newer_library_falls_back_to_its_band():
         {"headers": [("X-A", "b\0")]},
         {"headers": {"X-A": 1}},
         {"connect_timeout": 0},
+        {"dns_timeout": 0},
+        {"tcp_timeout": -1},
+        {"tls_timeout": 0},
+        {"upgrade_timeout": 0},
+        {"certificate_pins": ["sha256/AAAA"]},
+        {"certificate_pins": ["sha1/AAAAAAAAAAAAAAAAAAAAAAAAAAA="]},
+        {"certificate_pins": "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},
+        {"certificate_pins": [1]},
+        {"client_certificate_file": "a\0b"},
         {"turn_timeout": -1},
         {"ping_interval": 0},
         {"write_stall_timeout": -1},
@@ -216,9 +225,10 @@ def test_wrong_options_are_refused(Client, options):
     assert "Evil" not in str(caught.value), "a header's value may be a credential"
 
 
-def test_a_ca_file_that_cannot_be_read_is_a_tls_error(tmp_path):
+@pytest.mark.parametrize("option", ["ca_file", "client_certificate_file"])
+def test_a_certificate_file_that_cannot_be_read_is_a_tls_error(tmp_path, option):
     with pytest.raises(responsesws.TLSError) as caught:
-        responsesws.Client("wss://localhost/v1", ca_file=tmp_path / "none.pem")
+        responsesws.Client("wss://localhost/v1", **{option: tmp_path / "none.pem"})
     assert "none.pem" in str(caught.value)
 
 
