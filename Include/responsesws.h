@@ -445,13 +445,35 @@ rws_status rws_turn_start(rws_session *session, const char *input, size_t input_
  * @param timeout_ms  0: do not wait; RWS_NO_LIMIT: until an event or the end (both are bounded by
  *                    the turn's own time limits).
  * @param event_out   Set struct_size before (RWS_EVENT_INIT). Borrowed until the next call of this
- *                    function on the turn, or its free.
+ *                    function or rws_turn_next_batch() on the turn, or its free.
  * @return RWS_OK; RWS_DONE (ended well, completed or incomplete); RWS_TIMEOUT; RWS_ERR_BUSY;
  *         RWS_ERR_WOULD_DEADLOCK; or the error that ended the turn, details in
  *         rws_turn_error(). DONE and the error are returned again by later calls.
  * @since 0.1
  */
 rws_status rws_turn_next(rws_turn *turn, int64_t timeout_ms, rws_event *event_out);
+
+/** Events that were received together. Everything in it is borrowed as rws_turn_next_batch() says. */
+typedef struct rws_event_batch {
+    size_t struct_size;
+    size_t event_size;       /* sizeof(rws_event), set by the caller: how far apart the events are */
+    const rws_event *events; /* in order; never NULL when written by the library */
+    size_t count;            /* at least 1 */
+    rws_string memory;       /* holds every string of the events that is not empty: copy it to keep them all */
+} rws_event_batch;
+#define RWS_EVENT_BATCH_INIT { sizeof(rws_event_batch), sizeof(rws_event), 0, 0, {"", 0} }
+
+/**
+ * As rws_turn_next(), but all events at once that the library has in one piece: several for each
+ * read of the socket, 256 at most. Much cheaper for each event; meant for bindings and for
+ * programs that keep up with fast streams. May be mixed with rws_turn_next(). The session's
+ * descriptor stays readable until a later call has found nothing more.
+ * @param batch_out  Set struct_size and event_size before (RWS_EVENT_BATCH_INIT). Borrowed until
+ *                   the next call of this function or rws_turn_next() on the turn, or its free.
+ * @return As rws_turn_next().
+ * @since 0.1
+ */
+rws_status rws_turn_next_batch(rws_turn *turn, int64_t timeout_ms, rws_event_batch *batch_out);
 
 /**
  * Waits for the end. Events not read yet are dropped; the result holds what they said.

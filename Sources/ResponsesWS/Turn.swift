@@ -34,7 +34,11 @@ public final class Turn: Sendable {
 
   /// As `next()`, waiting at most `timeout`; nil: no limit.
   public func next(within timeout: Duration?) throws(ResponsesError) -> Next {
-    try read(timeout) { core.next(until: $0, hasRoomAgain: resume) }
+    switch try read(timeout, { core.next(.event, until: $0, hasRoomAgain: resume) }) {
+    case .events(let batch, let range): .event(Event(batch: batch, index: range.lowerBound))
+    case .ended: .ended
+    case .nothingYet: .nothingYet
+    }
   }
 
   /// Waits for the end, at most `timeout`. Events not read yet are dropped; the result holds what they
@@ -43,7 +47,7 @@ public final class Turn: Sendable {
   @discardableResult
   public func wait(timeout: Duration? = nil) throws(ResponsesError) -> Bool {
     switch try read(timeout, { core.waitForEnd(until: $0, hasRoomAgain: resume) }) {
-    case .event, .nothingYet: false
+    case .events, .nothingYet: false
     case .ended: true
     }
   }
@@ -108,6 +112,17 @@ public final class Turn: Sendable {
 
   // MARK: For the C interface
 
+  package enum NextBatch {
+    case events(EventBatch, Range<Int>)
+    case ended
+    case nothingYet
+  }
+
+  /// As `next(within:)`: all events that lie in one piece.
+  package func nextBatch(within timeout: Duration?) throws(ResponsesError) -> NextBatch {
+    try read(timeout) { core.next(.batch, until: $0, hasRoomAgain: resume) }
+  }
+
   package func withAssembly<Result>(_ body: (TurnAssembly, TurnEnd?) -> Result) -> Result {
     core.withAssembly(body)
   }
@@ -122,7 +137,7 @@ public final class Turn: Sendable {
 
   private func read(
     _ timeout: Duration?, _ body: (_ deadline: Int64?) -> TurnCore.Next
-  ) throws(ResponsesError) -> Next {
+  ) throws(ResponsesError) -> NextBatch {
     let client = session.client.core
     if client.isForkedChild { throw ResponsesError(.forked, "The turn belongs to the parent process.") }
     // Most calls find an event: neither the clock nor the thread matters then.
@@ -132,7 +147,7 @@ public final class Turn: Sendable {
       next = body(timeout.map { MonotonicClock.deadline(after: $0.nanoseconds) })
     }
     switch next {
-    case .event(let event): return .event(event)
+    case .events(let batch, let range): return .events(batch, range)
     case .ended(nil): return .ended
     case .ended(let error?): throw error
     case .nothingYet: return .nothingYet

@@ -2,12 +2,15 @@ import RWSNetwork
 
 /// The two ends of a turn: the I/O thread delivers, one reader takes. Everything mutable is under the
 /// lock, which is why it is `@unchecked Sendable`; it is taken once per batch to deliver, once per
-/// event to read.
+/// event or batch to read.
 final class TurnCore: @unchecked Sendable {
   enum Fullness { case hasRoom, isFull, isOverfull }
 
+  enum Portion { case event, batch }
+
   enum Next {
-    case event(Event)
+    /// Those events of the batch.
+    case events(EventBatch, Range<Int>)
     case ended(ResponsesError?)
     case nothingYet
     /// Another thread is waiting here already, or the events go to a callback.
@@ -120,22 +123,23 @@ final class TurnCore: @unchecked Sendable {
 
   /// - Parameter deadline: nanoseconds of the monotonic clock; nil: no limit; 0: do not wait.
   /// - Parameter hasRoomAgain: called when reading has made room in a queue that was full.
-  func next(until deadline: Int64?, hasRoomAgain: () -> Void) -> Next {
+  func next(_ portion: Portion, until deadline: Int64?, hasRoomAgain: () -> Void) -> Next {
     var makesRoom = false
     let next = lock.withLock { () -> Next in
       guard onEvent == nil, !isAwaited else { return .isBusy }
       while true {
-        if let event = takeEvent() {
+        if let (batch, range) = take(portion) {
           if isFull, queuedBytes <= Self.queueBytesResume {
             isFull = false
             makesRoom = true
           }
-          return .event(event)
+          return .events(batch, range)
         }
         if let end {
           reportEnd()
           return .ended(end.error)
         }
+        unsignal()
         if deadline == 0 { return .nothingYet }
         isAwaited = true
         let isInTime = arrived.wait(lock, until: deadline)
@@ -196,21 +200,27 @@ final class TurnCore: @unchecked Sendable {
     queuedBytes = 0
   }
 
-  private func takeEvent() -> Event? {
+  private func take(_ portion: Portion) -> (EventBatch, Range<Int>)? {
     guard nextBatch < batches.count else { return nil }
     let batch = batches[nextBatch]
-    let event = Event(batch: batch, index: nextRecord)
-    nextRecord += 1
-    queuedBytes -= event.record.count
-    guard nextRecord >= batch.records.count else { return event }
+    let first = nextRecord
+    switch portion {
+    case .event: nextRecord += 1
+    case .batch: nextRecord = batch.records.count
+    }
+    let range = first..<nextRecord
+    queuedBytes -= batch.jsonBytes(range)
+    guard nextRecord >= batch.records.count else { return (batch, range) }
     nextRecord = 0
     nextBatch += 1
     if nextBatch == batches.count {
       batches.removeAll(keepingCapacity: true)
       nextBatch = 0
-      if end == nil { unsignal() }
+      // Whoever takes a batch has not read its events yet: the descriptor stays readable until the
+      // next call finds nothing.
+      if end == nil, case .event = portion { unsignal() }
     }
-    return event
+    return (batch, range)
   }
 
   private func reportEnd() {

@@ -5,9 +5,11 @@ import ResponsesWS
 extension rws_event {
   /// Points into the event's batch: valid while `event` lives.
   init(_ event: Event) {
-    let record = event.record
+    self.init(event.batch, event.record)
+  }
+
+  init(_ batch: EventBatch, _ record: EventBatch.Record) {
     let fields = record.fields
-    let batch = event.batch
     self.init()
     kind = Int32(fields.kind.rawValue)
     sequence_number = fields.sequenceNumber

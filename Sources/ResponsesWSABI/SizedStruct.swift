@@ -10,6 +10,7 @@ protocol SizedStruct {
 extension rws_client_options: SizedStruct {}
 extension rws_turn_options: SizedStruct {}
 extension rws_event: SizedStruct {}
+extension rws_event_batch: SizedStruct {}
 extension rws_error: SizedStruct {}
 extension rws_result: SizedStruct {}
 extension rws_call: SizedStruct {}
@@ -63,7 +64,7 @@ func writable<Struct: SizedStruct>(_ pointer: UnsafeMutablePointer<Struct>?)
   return pointer
 }
 
-private func checkedSize(_ size: Int) throws(ResponsesError) -> Int {
+func checkedSize(_ size: Int) throws(ResponsesError) -> Int {
   guard MemoryLayout<Int>.size...structSizeMax ~= size else {
     throw ResponsesError(
       .invalidArgument, "struct_size is not set; initialise the struct with its RWS_…_INIT.")

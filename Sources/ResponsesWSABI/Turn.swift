@@ -6,6 +6,7 @@ final class TurnHandle: @unchecked Sendable {
   let turn: Turn
   private let lock = Lock()
   private var event: Event?
+  private var batch: LentBatch?
   private var result = Borrowed()
   private var call = Borrowed()
   private var item = Borrowed()
@@ -17,6 +18,14 @@ final class TurnHandle: @unchecked Sendable {
   func lend(_ event: Event) -> rws_event {
     lock.withLock { self.event = event }
     return rws_event(event)
+  }
+
+  func lend(_ batch: EventBatch, _ range: Range<Int>, eventSize: Int) -> rws_event_batch {
+    lock.withLock {
+      let lent = LentBatch(batch, range, eventSize: eventSize, reusing: self.batch)
+      self.batch = lent
+      return lent.value
+    }
   }
 
   func lendResult(_ fill: (Borrowed) -> rws_result) -> rws_result {
@@ -140,6 +149,25 @@ public func rws_turn_next(
     let event_out = try writable(event_out)
     switch try handle.turn.next(within: wait(timeout_ms)) {
     case .event(let event): try write(handle.lend(event), to: event_out)
+    case .ended: status = .done
+    case .nothingYet: status = .timeout
+    }
+  }
+  return failure == Status.ok.rawValue ? status.rawValue : failure
+}
+
+@c(rws_turn_next_batch) @implementation
+public func rws_turn_next_batch(
+  _ turn: OpaquePointer?, _ timeout_ms: Int64, _ batch_out: UnsafeMutablePointer<rws_event_batch>?
+) -> rws_status {
+  var status = Status.ok
+  let failure = call { () throws(ResponsesError) in
+    let handle = try Handles.turn(turn)
+    let batch_out = try writable(batch_out)
+    let eventSize = try LentBatch.eventSize(of: batch_out)
+    switch try handle.turn.nextBatch(within: wait(timeout_ms)) {
+    case .events(let batch, let range):
+      try write(handle.lend(batch, range, eventSize: eventSize), to: batch_out)
     case .ended: status = .done
     case .nothingYet: status = .timeout
     }

@@ -68,6 +68,15 @@ package final class EventBatch: @unchecked Sendable {
     capacity = larger
   }
 
+  /// Length of the JSON of these events.
+  package func jsonBytes(_ range: Range<Int>) -> Int {
+    if range.count == records.count { return jsonBytes }
+    return records[range].reduce(0) { $0 + $1.count }
+  }
+
+  /// All strings of the events lie in it.
+  package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory, count: used) }
+
   package func json(_ record: Record) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: memory + record.start, count: record.count)
   }

@@ -6,15 +6,15 @@ from __future__ import annotations
 import asyncio
 import math
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Optional, Set, Type, TypeVar
+from typing import Any, AsyncIterator, Optional, Set, Type, TypeVar
 
 from . import _ffi
 from ._client import ClientBase
-from ._events import Event, EventFields, text_delta
+from ._events import Event, EventKind
 from ._json import Fields, Input, encode_fields
 from ._session import SessionBase
 from ._time import FOREVER, Patience
-from ._turn import DONE, TurnBase, is_pending, timed_out
+from ._turn import DONE, OK, TurnBase, is_pending, timed_out
 
 _ATurn = TypeVar("_ATurn", bound="AsyncTurn")
 _ASession = TypeVar("_ASession", bound="AsyncSession")
@@ -85,7 +85,12 @@ class AsyncTurn(TurnBase):
 
     async def next(self, timeout: Optional[float] = None) -> Optional[Event]:
         """The next event; None when the turn has ended well. As Turn.next()."""
-        event: Optional[Event] = await self._next(Patience(timeout), Event)
+        patience = Patience(timeout)
+        while (event := self._pop()) is None and await self._more(patience):
+            pass
+        self._taken += 1
+        if self._taken % _EVENTS_PER_STEP == 0:
+            await asyncio.sleep(0)
         return event
 
     async def wait(self: _ATurn, timeout: Optional[float] = None) -> _ATurn:
@@ -93,24 +98,22 @@ class AsyncTurn(TurnBase):
         patience = Patience(timeout)
         # Events are read rather than left to rws_turn_wait(), which would let them make the
         # descriptor readable all the time.
-        while await self._next(patience, text_delta) is not None:
-            pass
+        self._drop_events()
+        while await self._more(patience):
+            await asyncio.sleep(0)
         return self
 
-    async def _next(self, patience: Patience, make: Callable[[EventFields], Any]) -> Any:
-        """What `make` makes of the next event; None at the end."""
-        self._taken += 1
-        if self._taken % _EVENTS_PER_STEP == 0:
-            await asyncio.sleep(0)
+    async def _more(self, patience: Patience) -> bool:
+        """Waits until there is something pending; False at the end."""
         pause = 0.0
         while True:
-            taken = self._take(0, make)
-            if type(taken) is not int:
-                return taken
-            if taken == DONE:
-                return None
-            if not is_pending(taken):
-                raise self._failure(taken)
+            status = self._take(0)
+            if status == OK:
+                return True
+            if status == DONE:
+                return False
+            if not is_pending(status):
+                raise self._failure(status)
             if not patience.left():
                 raise timed_out()
             # A second look in vain means that the descriptor is readable for another turn that
@@ -120,20 +123,28 @@ class AsyncTurn(TurnBase):
             pause = min(max(pause * 2, _SHORTEST_PAUSE), _LONGEST_PAUSE)
             await self._session._readiness.wait(patience.left())
 
-    def __aiter__(self: _ATurn) -> _ATurn:
-        return self
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        self._handle.pointer()
+        pending = self._pending
+        while True:
+            while pending:
+                yield pending.popleft()
+                self._taken += 1
+                if self._taken % _EVENTS_PER_STEP == 0:
+                    await asyncio.sleep(0)
+            if not await self._more(FOREVER):
+                return
 
     async def __anext__(self) -> Event:
-        event = await self._next(FOREVER, Event)
+        event = await self.next()
         if event is None:
             raise StopAsyncIteration
-        made: Event = event
-        return made
+        return event
 
     async def text_deltas(self) -> AsyncIterator[str]:
         """The output text as it streams; other events are skipped."""
-        while (delta := await self._next(FOREVER, text_delta)) is not None:
-            if delta:
+        async for event in self:
+            if event.kind is EventKind.OUTPUT_TEXT_DELTA and (delta := event.delta):
                 yield delta
 
     async def __aenter__(self: _ATurn) -> _ATurn:

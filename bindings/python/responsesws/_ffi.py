@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-import struct
 import threading
+from array import array
 from ctypes import (
     CFUNCTYPE,
     POINTER,
@@ -147,6 +147,16 @@ class Event(Structure):
     ]
 
 
+class EventBatch(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("event_size", c_size_t),
+        ("events", POINTER(Event)),
+        ("count", c_size_t),
+        ("memory", String),
+    ]
+
+
 EventFunction = CFUNCTYPE(None, c_void_p, POINTER(Event), c_void_p)
 
 
@@ -248,6 +258,7 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
         [_Handle, c_char_p, c_size_t, POINTER(TurnOptions), _HandleOut],
     ),
     "rws_turn_next": (_status, [_Handle, c_int64, POINTER(Event)]),
+    "rws_turn_next_batch": (_status, [_Handle, c_int64, POINTER(EventBatch)]),
     "rws_turn_wait": (_status, [_Handle, c_int64]),
     "rws_turn_cancel": (_status, [_Handle]),
     "rws_turn_result": (_status, [_Handle, POINTER(Result)]),
@@ -543,24 +554,39 @@ def turn_stats(turn: int) -> Stats:
     return stats
 
 
-class EventBuffer:
-    """Where rws_turn_next() writes, read back with one unpack instead of a ctypes access per field."""
+EVENT_WORDS = ctypes.sizeof(Event) // 8
+"""The words (8 bytes) of one event in EventMemory."""
 
-    __slots__ = ("_memory", "reference")
 
-    # struct_size, kind, reserved, sequence_number, output_index, then pointer and length of each
-    # string in the order of the header.
-    _layout = struct.Struct("@NiiqqPNPNPNPNPNPNPN")
+def event_word(field: str) -> int:
+    """The place of a field among them; a string is two words, its address and its length."""
+    place: int = getattr(Event, field).offset
+    return place // 8
+
+
+class EventMemory:
+    """The events of one batch, copied out of the library in two pieces: their fields as words, and
+    the memory that all their strings lie in."""
+
+    __slots__ = ("words", "base", "bytes")
+
+    def __init__(self, batch: EventBatch) -> None:
+        self.words = array("q", string_at(batch.events, batch.count * batch.event_size))
+        self.base = batch.memory.data
+        """What addresses among the words are to be counted from."""
+        self.bytes = batch.memory.copy()
+
+
+class BatchBuffer:
+    """Where rws_turn_next_batch() writes."""
+
+    __slots__ = ("_batch", "reference")
 
     def __init__(self) -> None:
-        self._memory = bytearray(self._layout.size)
-        event = Event.from_buffer(self._memory)
-        event.struct_size = ctypes.sizeof(Event)
-        self.reference = byref(event)
+        self._batch = EventBatch(
+            struct_size=ctypes.sizeof(EventBatch), event_size=ctypes.sizeof(Event)
+        )
+        self.reference = byref(self._batch)
 
-    def read(self) -> Tuple[int, ...]:
-        return self._layout.unpack_from(self._memory)
-
-
-copy = string_at
-"""copy(pointer, length) -> bytes"""
+    def copy(self) -> EventMemory:
+        return EventMemory(self._batch)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Type, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Deque,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Type,
+    TypeVar,
+)
 
 from . import _ffi, _results
 from ._errors import Busy, ResponsesWSError, WaitTimeout
-from ._events import Event, EventFields, text_delta
+from ._events import Event, EventKind, events_in
 from ._handle import own
 from ._results import Outcome, Stats, ToolCall, Usage
 from ._time import FOREVER, Patience
@@ -32,8 +44,11 @@ class TurnBase:
         # A turn keeps its session: collecting that would cancel the turn.
         self._session = session
         self._handle = own(self, "turn", pointer, library.rws_turn_free, library.rws_turn_cancel)
-        self._native_next = library.rws_turn_next
-        self._buffer = _ffi.EventBuffer()
+        self._native_next = library.rws_turn_next_batch
+        self._buffer = _ffi.BatchBuffer()
+        self._pending: Deque[Event] = deque()
+        """Events taken from the library and not yet read."""
+        self._drops_events = False
 
     # -- what was received
 
@@ -135,30 +150,53 @@ class TurnBase:
         The API has no cancel event: the server may work on, and bill, to the end. A turn that has
         ended stays as it is.
         """
+        self._drop_events_if_running()
         _ffi.check(_ffi.library().rws_turn_cancel(self._handle.pointer()))
 
     def close(self) -> None:
         """Cancel the turn if it runs, and release what it holds. Collection does this, too."""
+        self._drop_events()
         self._handle.close()
 
     def _cancel_unless_ended(self) -> None:
         if self._handle.is_usable:
+            self._drop_events_if_running()
             _ffi.library().rws_turn_cancel(self._handle.pointer())
+
+    def _drop_events_if_running(self) -> None:
+        # The events of a turn that has ended can be read after a cancel that came too late.
+        if self.outcome is Outcome.RUNNING:
+            self._drop_events()
+
+    def _drop_events(self) -> None:
+        """What was not read yet never is, also what a reader in another thread is about to take."""
+        self._drops_events = True
+        self._pending.clear()
 
     # -- reading
 
-    def _take(self, milliseconds: int, make: Callable[[EventFields], Any]) -> Any:
-        """What `make` makes of the next event, or the status (an int) that is none."""
+    def _take(self, milliseconds: int) -> int:
+        """Takes what the library has; the status. After OK there may be something pending."""
         reading = self._handle.reading
         if not reading.acquire(False):
             raise Busy("another thread is reading this turn")
         try:
-            status = self._native_next(
+            status: int = self._native_next(
                 self._handle.pointer(), milliseconds, self._buffer.reference
             )
-            return make(self._buffer.read()) if status == OK else status
+            if status == OK and not self._drops_events:
+                self._pending.extend(events_in(self._buffer.copy()))
+            return status
         finally:
             reading.release()
+
+    def _pop(self) -> Optional[Event]:
+        # Also what was taken already is not for a forked child.
+        self._handle.pointer()
+        try:
+            return self._pending.popleft()
+        except IndexError:
+            return None
 
     def _failure(self, status: int) -> ResponsesWSError:
         """The exception for an error status of next() or wait()."""
@@ -202,24 +240,27 @@ class Turn(TurnBase):
         `timeout` is in seconds; None waits as long as the turn's own limits allow, 0 not at all.
         Raises WaitTimeout when it passes, and the error that ended the turn if it failed.
         """
-        event: Optional[Event] = self._next(Patience(timeout), Event)
+        patience = Patience(timeout)
+        while (event := self._pop()) is None and self._more(patience):
+            # Nothing is there after all when another thread was faster.
+            pass
         return event
 
-    def _next(self, patience: Patience, make: Callable[[EventFields], Any]) -> Any:
-        """What `make` makes of the next event; None at the end."""
+    def _more(self, patience: Patience) -> bool:
+        """Waits until there is something pending; False at the end."""
         while True:
             try:
-                taken = self._take(patience.slice_ms(), make)
+                status = self._take(patience.slice_ms())
             except KeyboardInterrupt:
                 # Whoever is interrupted here has left the turn; its traceback would keep it running.
                 self.cancel()
                 raise
-            if type(taken) is not int:
-                return taken
-            if taken == DONE:
-                return None
-            if not is_pending(taken):
-                raise self._failure(taken)
+            if status == OK:
+                return True
+            if status == DONE:
+                return False
+            if not is_pending(status):
+                raise self._failure(status)
             if not patience.left():
                 raise timed_out()
 
@@ -229,6 +270,7 @@ class Turn(TurnBase):
         Timeouts and errors as in next().
         """
         patience = Patience(timeout)
+        self._drop_events()
         native_wait = _ffi.library().rws_turn_wait
         while True:
             status = native_wait(self._handle.pointer(), patience.slice_ms())
@@ -239,20 +281,25 @@ class Turn(TurnBase):
             if not patience.left():
                 raise timed_out()
 
-    def __iter__(self: _Self) -> _Self:
-        return self
+    def __iter__(self) -> Iterator[Event]:
+        self._handle.pointer()
+        pending = self._pending
+        while True:
+            while pending:
+                yield pending.popleft()
+            if not self._more(FOREVER):
+                return
 
     def __next__(self) -> Event:
-        event = self._next(FOREVER, Event)
+        event = self.next()
         if event is None:
             raise StopIteration
-        made: Event = event
-        return made
+        return event
 
     def text_deltas(self) -> Iterator[str]:
         """The output text as it streams; other events are skipped."""
-        while (delta := self._next(FOREVER, text_delta)) is not None:
-            if delta:
+        for event in self:
+            if event.kind is EventKind.OUTPUT_TEXT_DELTA and (delta := event.delta):
                 yield delta
 
     def __enter__(self: _Self) -> _Self:

@@ -3,6 +3,7 @@
 import ctypes
 import re
 import subprocess
+from array import array
 
 import pytest
 from conftest import REPOSITORY
@@ -22,6 +23,7 @@ STRUCTS = {
     "rws_header": _ffi.Header,
     "rws_client_options": _ffi.ClientOptions,
     "rws_event": _ffi.Event,
+    "rws_event_batch": _ffi.EventBatch,
     "rws_turn_options": _ffi.TurnOptions,
     "rws_usage": _ffi.Usage,
     "rws_result": _ffi.Result,
@@ -117,19 +119,21 @@ def test_structs_have_the_compilers_layout(code, tmp_path):
     assert sorted(theirs.splitlines()) == sorted(ours)
 
 
-def test_the_event_buffer_unpacks_what_the_struct_holds():
-    buffer = _ffi.EventBuffer()
-    event = _ffi.Event.from_buffer(buffer._memory)
-    assert event.struct_size == ctypes.sizeof(_ffi.Event)
-    expected = [event.struct_size]
+def test_an_event_read_as_words_is_what_the_struct_holds():
+    event = _ffi.Event()
     for number, (name, kind) in enumerate(_ffi.Event._fields_[1:], 1):
         if kind is _ffi.String:
             getattr(event, name).data, getattr(event, name).len = number * 100, number
-            expected += [number * 100, number]
-        else:
+        elif name != "reserved":
             setattr(event, name, number)
-            expected.append(number)
-    assert list(buffer.read()) == expected
+    words = array("q", bytes(event))
+    assert len(words) == _ffi.EVENT_WORDS
+    for name, kind in _ffi.Event._fields_:
+        place = _ffi.event_word(name)
+        if kind is _ffi.String:
+            assert words[place : place + 2].tolist() == [getattr(event, name).data, getattr(event, name).len]
+        elif name != "reserved":
+            assert words[place] == getattr(event, name)
 
 
 def test_the_status_table_is_the_headers():
