@@ -1,4 +1,4 @@
-/* libresponsesws through its C interface: ours next|callback URL MODEL TURNS [CA_FILE]. */
+/* libresponsesws through its C interface: ours next|batch|callback URL MODEL TURNS [CA_FILE]. */
 #define _GNU_SOURCE
 #include "client.h"
 #include "ours.h"
@@ -16,10 +16,25 @@ static void on_event(rws_turn *turn, const rws_event *event, void *user_data) {
     if (event != NULL) take(event);
 }
 
+static rws_status read_each(rws_turn *turn) {
+    rws_event event = RWS_EVENT_INIT;
+    rws_status status;
+    while ((status = rws_turn_next(turn, RWS_NO_LIMIT, &event)) == RWS_OK) take(&event);
+    return status;
+}
+
+static rws_status read_batches(rws_turn *turn) {
+    rws_event_batch batch = RWS_EVENT_BATCH_INIT;
+    rws_status status;
+    while ((status = rws_turn_next_batch(turn, RWS_NO_LIMIT, &batch)) == RWS_OK)
+        for (size_t i = 0; i < batch.count; i++) take(&batch.events[i]);
+    return status;
+}
+
 int main(int argc, char **argv) {
     static const char input[] = "\"Go on.\"";
-    if (argc < 2) bench_fail("usage: ours next|callback URL MODEL TURNS [CA_FILE]");
-    int is_callback = strcmp(argv[1], "callback") == 0;
+    if (argc < 2) bench_fail("usage: ours next|batch|callback URL MODEL TURNS [CA_FILE]");
+    int is_callback = strcmp(argv[1], "callback") == 0, is_batch = strcmp(argv[1], "batch") == 0;
     b = bench_new(argc - 1, argv + 1);
 
     rws_client_options options = RWS_CLIENT_OPTIONS_INIT;
@@ -37,15 +52,9 @@ int main(int argc, char **argv) {
     check(rws_session_new(client, settings, (size_t)settings_len, &session), RWS_OK, "session");
     while (bench_begin(&b)) {
         rws_turn *turn;
-        rws_status status = RWS_OK;
         check(rws_turn_start(session, input, sizeof input - 1, &turn_options, &turn), RWS_OK, "start");
-        if (is_callback) {
-            status = rws_turn_wait(turn, RWS_NO_LIMIT);
-        } else {
-            rws_event event = RWS_EVENT_INIT;
-            while ((status = rws_turn_next(turn, RWS_NO_LIMIT, &event)) == RWS_OK) take(&event);
-        }
-        check(status, RWS_DONE, "turn");
+        check(is_callback ? rws_turn_wait(turn, RWS_NO_LIMIT) : is_batch ? read_batches(turn) : read_each(turn),
+              RWS_DONE, "turn");
         bench_end(&b);
         rws_turn_free(turn);
     }

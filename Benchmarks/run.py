@@ -59,6 +59,7 @@ class Client:
 CLIENTS = [
     Client("limit (C, no library)", "limit"),
     Client("ours, C, next", "ours", "next"),
+    Client("ours, C, next_batch", "ours", "batch"),
     Client("ours, C, callback", "ours", "callback"),
     Client("Boost.Beast + simdjson", "peer_beast"),
     Client("libwebsockets + cJSON", "peer_lws"),

@@ -1,9 +1,9 @@
 extension JSONCursor {
   // MARK: Strings (RFC 8259 §7)
 
-  /// Steps over the string that begins at the cursor.
+  /// Steps over the string whose quote is at the cursor.
   @inlinable @inline(__always)
-  mutating func takeString() throws(JSONError) -> JSONStringSpan {
+  package mutating func takeString() throws(JSONError) -> JSONStringSpan {
     let start = position &+ 1
     let end = text.endOfPlainRun(from: start)
     if end < text.count, text[end] == UInt8(ascii: "\"") {

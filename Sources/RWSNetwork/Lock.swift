@@ -4,8 +4,12 @@ import Glibc
 ///
 /// `Synchronization.Mutex` is a futex of its own that ThreadSanitizer on Linux does not know, so every
 /// correct use of it is reported as a race; pthread locks are understood.
+///
+/// `withLock` is inlined into other modules: called, each use passes its result through memory that is
+/// described at run time.
+@usableFromInline
 package final class Lock: @unchecked Sendable {
-  fileprivate let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
   package init() {
     mutex = .allocate(capacity: 1)
@@ -18,7 +22,7 @@ package final class Lock: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  @inline(__always)
+  @inlinable @inline(__always)
   package func withLock<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {

@@ -112,15 +112,18 @@ public final class Turn: Sendable {
 
   // MARK: For the C interface
 
-  package enum NextBatch {
+  package enum Taken {
     case events(EventBatch, Range<Int>)
     case ended
     case nothingYet
   }
 
-  /// As `next(within:)`: all events that lie in one piece.
-  package func nextBatch(within timeout: Duration?) throws(ResponsesError) -> NextBatch {
-    try read(timeout) { core.next(.batch, until: $0, hasRoomAgain: resume) }
+  /// As `next(within:)`: one event or all that lie in one piece. The batch lives at least until the next
+  /// call or the end of the turn.
+  package func take(_ portion: EventQueue.Portion, within timeout: Duration?)
+    throws(ResponsesError) -> Taken
+  {
+    try read(timeout) { core.next(portion, until: $0, hasRoomAgain: resume) }
   }
 
   package func withAssembly<Result>(_ body: (TurnAssembly, TurnEnd?) -> Result) -> Result {
@@ -137,7 +140,7 @@ public final class Turn: Sendable {
 
   private func read(
     _ timeout: Duration?, _ body: (_ deadline: Int64?) -> TurnCore.Next
-  ) throws(ResponsesError) -> NextBatch {
+  ) throws(ResponsesError) -> Taken {
     let client = session.client.core
     if client.isForkedChild { throw ResponsesError(.forked, "The turn belongs to the parent process.") }
     // Most calls find an event: neither the clock nor the thread matters then.

@@ -4,10 +4,6 @@ import RWSNetwork
 /// lock, which is why it is `@unchecked Sendable`; it is taken once per batch to deliver, once per
 /// event or batch to read.
 final class TurnCore: @unchecked Sendable {
-  enum Fullness { case hasRoom, isFull, isOverfull }
-
-  enum Portion { case event, batch }
-
   enum Next {
     /// Those events of the batch.
     case events(EventBatch, Range<Int>)
@@ -17,13 +13,6 @@ final class TurnCore: @unchecked Sendable {
     case isBusy
   }
 
-  /// Unread events beyond this many bytes stop the reading from the socket if nothing else comes over it …
-  static let queueBytesMax = 8 << 20
-  /// … else the turn goes on until it is given up for its unread events …
-  static let queueBytesLimit = 64 << 20
-  /// … until the reader is down to this.
-  static let queueBytesResume = 2 << 20
-
   let id: TurnID
   private let lock = Lock()
   private let arrived = Condition()
@@ -31,11 +20,7 @@ final class TurnCore: @unchecked Sendable {
   private let onEvent: (@Sendable (Event?) -> Void)?
   private let onEnd: @Sendable () -> Void
 
-  private var batches: [EventBatch] = []
-  private var nextBatch = 0
-  private var nextRecord = 0
-  private var queuedBytes = 0
-  private var isFull = false
+  private var queue = EventQueue()
   private var isDiscarding = false
   private var isAwaited = false
   private var isSignalled = false
@@ -60,22 +45,16 @@ final class TurnCore: @unchecked Sendable {
 
   // MARK: The I/O thread
 
-  func deliver(_ batch: EventBatch, _ stats: TurnStats) -> Fullness {
-    let (fullness, wake) = lock.withLock { () -> (Fullness, [@Sendable () -> Void]) in
+  func deliver(_ batch: EventBatch, _ stats: TurnStats) -> EventQueue.Fullness {
+    let (fullness, wake) = lock.withLock { () -> (EventQueue.Fullness, [@Sendable () -> Void]) in
       assembly.apply(batch)
       self.stats = stats
       guard onEvent == nil, !isDiscarding else { return (.hasRoom, []) }
-      batches.append(batch)
-      queuedBytes += batch.jsonBytes
-      if queuedBytes > Self.queueBytesMax { isFull = true }
-      let fullness: Fullness =
-        queuedBytes > Self.queueBytesLimit ? .isOverfull : isFull ? .isFull : .hasRoom
-      return (fullness, noteArrival())
+      queue.append(batch)
+      return (queue.fullness, noteArrival())
     }
     for action in wake { action() }
-    for index in onEvent == nil ? 0..<0 : batch.records.indices {
-      callBack(Event(batch: batch, index: index))
-    }
+    callBack(batch)
     return fullness
   }
 
@@ -87,21 +66,36 @@ final class TurnCore: @unchecked Sendable {
       return noteArrival()
     }
     for action in wake { action() }
-    callBack(nil)
+    callBackForEnd()
   }
 
   /// The turn never began: nothing of it is told but by who started it.
   func refuse() { onEnd() }
 
-  /// `abandon` waits for a callback that runs: afterwards the caller may free what it uses.
-  private func callBack(_ event: Event?) {
+  private func callBack(_ batch: EventBatch) {
     guard let onEvent else { return }
-    let isWanted = lock.withLock {
-      isCallbackRunning = !isAbandoned && !(isCancelled && event != nil)
+    for index in batch.records.indices {
+      guard beginCallback(isEnd: false) else { break }
+      onEvent(Event(batch: batch, index: index))
+    }
+    endCallbacks()
+  }
+
+  private func callBackForEnd() {
+    guard let onEvent else { return }
+    if beginCallback(isEnd: true) { onEvent(nil) }
+    endCallbacks()
+  }
+
+  private func beginCallback(isEnd: Bool) -> Bool {
+    lock.withLock {
+      isCallbackRunning = !isAbandoned && (isEnd || !isCancelled)
       return isCallbackRunning
     }
-    guard isWanted else { return }
-    onEvent(event)
+  }
+
+  /// `abandon` waits for a callback that runs: afterwards the caller may free what it uses.
+  private func endCallbacks() {
     lock.withLock {
       isCallbackRunning = false
       arrived.broadcast()
@@ -123,17 +117,19 @@ final class TurnCore: @unchecked Sendable {
 
   /// - Parameter deadline: nanoseconds of the monotonic clock; nil: no limit; 0: do not wait.
   /// - Parameter hasRoomAgain: called when reading has made room in a queue that was full.
-  func next(_ portion: Portion, until deadline: Int64?, hasRoomAgain: () -> Void) -> Next {
+  func next(
+    _ portion: EventQueue.Portion, until deadline: Int64?, hasRoomAgain: () -> Void
+  ) -> Next {
     var makesRoom = false
     let next = lock.withLock { () -> Next in
       guard onEvent == nil, !isAwaited else { return .isBusy }
       while true {
-        if let (batch, range) = take(portion) {
-          if isFull, queuedBytes <= Self.queueBytesResume {
-            isFull = false
-            makesRoom = true
-          }
-          return .events(batch, range)
+        if let taken = queue.take(portion) {
+          makesRoom = taken.makesRoom
+          // Whoever takes a batch has not read its events yet: the descriptor stays readable until
+          // the next call finds nothing.
+          if portion == .event, queue.isEmpty, end == nil { unsignal() }
+          return .events(taken.batch, taken.range)
         }
         if let end {
           reportEnd()
@@ -144,7 +140,7 @@ final class TurnCore: @unchecked Sendable {
         isAwaited = true
         let isInTime = arrived.wait(lock, until: deadline)
         isAwaited = false
-        if !isInTime, nextBatch >= batches.count, end == nil { return .nothingYet }
+        if !isInTime, queue.isEmpty, end == nil { return .nothingYet }
       }
     }
     if makesRoom { hasRoomAgain() }
@@ -154,10 +150,9 @@ final class TurnCore: @unchecked Sendable {
   /// Waits for the end; unread events are dropped, now and from now on.
   func waitForEnd(until deadline: Int64?, hasRoomAgain: () -> Void) -> Next {
     let wasFull = lock.withLock {
-      discard()
+      isDiscarding = true
       if end == nil { unsignal() }
-      defer { isFull = false }
-      return isFull
+      return queue.drop()
     }
     if wasFull { hasRoomAgain() }
     return lock.withLock {
@@ -175,7 +170,7 @@ final class TurnCore: @unchecked Sendable {
   /// Calls `action` once, as soon as there is something to read: at once if there is already.
   func whenReadable(_ action: @escaping @Sendable () -> Void) {
     let isReadable = lock.withLock {
-      if nextBatch < batches.count || end != nil { return true }
+      if !queue.isEmpty || end != nil { return true }
       onArrival.append(action)
       return false
     }
@@ -187,40 +182,10 @@ final class TurnCore: @unchecked Sendable {
     lock.withLock {
       guard end == nil else { return }
       isCancelled = true
-      discard()
+      isDiscarding = true
+      _ = queue.drop()
       unsignal()
     }
-  }
-
-  private func discard() {
-    isDiscarding = true
-    batches = []
-    nextBatch = 0
-    nextRecord = 0
-    queuedBytes = 0
-  }
-
-  private func take(_ portion: Portion) -> (EventBatch, Range<Int>)? {
-    guard nextBatch < batches.count else { return nil }
-    let batch = batches[nextBatch]
-    let first = nextRecord
-    switch portion {
-    case .event: nextRecord += 1
-    case .batch: nextRecord = batch.records.count
-    }
-    let range = first..<nextRecord
-    queuedBytes -= batch.jsonBytes(range)
-    guard nextRecord >= batch.records.count else { return (batch, range) }
-    nextRecord = 0
-    nextBatch += 1
-    if nextBatch == batches.count {
-      batches.removeAll(keepingCapacity: true)
-      nextBatch = 0
-      // Whoever takes a batch has not read its events yet: the descriptor stays readable until the
-      // next call finds nothing.
-      if end == nil, case .event = portion { unsignal() }
-    }
-    return (batch, range)
   }
 
   private func reportEnd() {
@@ -239,7 +204,8 @@ final class TurnCore: @unchecked Sendable {
   func abandon(waitingForCallback: Bool) {
     lock.withLock {
       isAbandoned = true
-      discard()
+      isDiscarding = true
+      queue = EventQueue()
       unsignal()
       while waitingForCallback, isCallbackRunning { _ = arrived.wait(lock, until: nil) }
     }

@@ -3,24 +3,25 @@ import CResponsesWS
 import ResponsesWS
 
 extension rws_event {
-  /// Points into the event's batch: valid while `event` lives.
-  init(_ event: Event) {
-    self.init(event.batch, event.record)
-  }
-
-  init(_ batch: EventBatch, _ record: EventBatch.Record) {
-    let fields = record.fields
+  /// Points into the batch: valid while that lives.
+  init(_ batch: EventBatch, at index: Int) {
     self.init()
-    kind = Int32(fields.kind.rawValue)
-    sequence_number = fields.sequenceNumber
-    output_index = fields.outputIndex
-    type = rws_string(batch.bytes(fields.type, of: record))
-    json = rws_string(batch.json(record))
-    delta = rws_string(batch.delta(record))
-    item_id = rws_string(batch.bytes(fields.itemID, of: record))
-    item = rws_string(batch.bytes(fields.item, of: record))
-    response = rws_string(batch.bytes(fields.response, of: record))
-    stream_id = rws_string(batch.bytes(fields.streamID, of: record))
+    guard let record = batch.records.baseAddress?.advanced(by: index) else { return }
+    // Read through the pointer: a copy of the record would cost as much as all the rest.
+    let json = UnsafeRawBufferPointer(
+      rebasing: batch.bytes[record.pointee.start..<record.pointee.start + record.pointee.count])
+    kind = Int32(record.pointee.fields.kind.rawValue)
+    sequence_number = record.pointee.fields.sequenceNumber
+    output_index = record.pointee.fields.outputIndex
+    type = rws_string(record.pointee.fields.type.content(in: json))
+    self.json = rws_string(json)
+    let deltaEnd = record.pointee.deltaStart + record.pointee.deltaCount
+    delta = rws_string(
+      UnsafeRawBufferPointer(rebasing: batch.bytes[record.pointee.deltaStart..<deltaEnd]))
+    item_id = rws_string(record.pointee.fields.itemID.content(in: json))
+    item = rws_string(record.pointee.fields.item.bytes(in: json))
+    response = rws_string(record.pointee.fields.response.bytes(in: json))
+    stream_id = rws_string(record.pointee.fields.streamID.content(in: json))
   }
 }
 

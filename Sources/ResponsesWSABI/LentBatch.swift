@@ -24,8 +24,8 @@ struct LentBatch {
 
   private func fill() {
     let known = min(eventSize, MemoryLayout<rws_event>.size)
-    for (place, record) in batch.records[range].enumerated() {
-      var event = rws_event(batch, record)
+    for (place, index) in range.enumerated() {
+      var event = rws_event(batch, at: index)
       event.struct_size = eventSize
       let target = UnsafeMutableRawBufferPointer(
         rebasing: array.bytes[place * eventSize..<(place + 1) * eventSize])

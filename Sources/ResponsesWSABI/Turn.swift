@@ -5,7 +5,6 @@ import ResponsesWS
 final class TurnHandle: @unchecked Sendable {
   let turn: Turn
   private let lock = Lock()
-  private var event: Event?
   private var batch: LentBatch?
   private var result = Borrowed()
   private var call = Borrowed()
@@ -13,12 +12,6 @@ final class TurnHandle: @unchecked Sendable {
   private var error: (borrowed: Borrowed, value: rws_error)?
 
   init(_ turn: Turn) { self.turn = turn }
-
-  /// Keeps the event's memory for as long as it is lent.
-  func lend(_ event: Event) -> rws_event {
-    lock.withLock { self.event = event }
-    return rws_event(event)
-  }
 
   func lend(_ batch: EventBatch, _ range: Range<Int>, eventSize: Int) -> rws_event_batch {
     lock.withLock {
@@ -133,7 +126,7 @@ private final class EventCallback: @unchecked Sendable {
       if freesTurn { rws_turn_free(turn) }
       return
     }
-    var value = rws_event(event)
+    var value = rws_event(event.batch, at: event.index)
     value.struct_size = MemoryLayout<rws_event>.size
     withExtendedLifetime(event) { function(turn, &value, user.pointer) }
   }
@@ -147,8 +140,9 @@ public func rws_turn_next(
   let failure = call { () throws(ResponsesError) in
     let handle = try Handles.turn(turn)
     let event_out = try writable(event_out)
-    switch try handle.turn.next(within: wait(timeout_ms)) {
-    case .event(let event): try write(handle.lend(event), to: event_out)
+    switch try handle.turn.take(.event, within: wait(timeout_ms)) {
+    case .events(let batch, let range):
+      try write(rws_event(batch, at: range.lowerBound), to: event_out)
     case .ended: status = .done
     case .nothingYet: status = .timeout
     }
@@ -165,7 +159,7 @@ public func rws_turn_next_batch(
     let handle = try Handles.turn(turn)
     let batch_out = try writable(batch_out)
     let eventSize = try LentBatch.eventSize(of: batch_out)
-    switch try handle.turn.nextBatch(within: wait(timeout_ms)) {
+    switch try handle.turn.take(.batch, within: wait(timeout_ms)) {
     case .events(let batch, let range):
       try write(handle.lend(batch, range, eventSize: eventSize), to: batch_out)
     case .ended: status = .done

@@ -25,7 +25,7 @@ extension SwiftFace {
     /// Reads nothing until no more comes in: what waits then is all that the library takes.
     private func unreadBytes(_ turn: Turn) async throws -> Int {
       var last = -1
-      while turn.stats.receivedBytes != last || last < TurnCore.queueBytesMax {
+      while turn.stats.receivedBytes != last || last < EventQueue.bytesMax {
         try #require(turn.outcome == .running)
         last = turn.stats.receivedBytes
         try await Task.sleep(for: .milliseconds(20))
@@ -41,7 +41,7 @@ extension SwiftFace {
       let turn = try client.session(settings: #"{"user":"slow"}"#).start("hello")
       let unread = try await unreadBytes(turn)
       // Beyond the bound by one burst from the socket at most.
-      #expect(unread < TurnCore.queueBytesMax + (4 << 20))
+      #expect(unread < EventQueue.bytesMax + (4 << 20))
       #expect(try client.session(settings: "{}").finished("hello").text.hasPrefix("reply"))
       var read = 0
       for try await event in turn where event.kind == .outputTextDelta {
@@ -83,14 +83,14 @@ extension SwiftFace {
       // One message fills the queue, and the end comes with it.
       let peer = try ScriptedPeer { connection, request in
         guard request.number == 1 else { return ScriptedPeer.echo(connection, request) }
-        let half = String(repeating: "x", count: TurnCore.queueBytesMax)
+        let half = String(repeating: "x", count: EventQueue.bytesMax)
         connection.send(
           ServerEvent.textDelta(half), ServerEvent.textDelta("y"), ServerEvent.completed("resp_1"))
       }
       defer { peer.stop() }
       let session = try Client.session(peer.url)
       let first = try session.start("hello")
-      while first.stats.receivedBytes <= TurnCore.queueBytesMax {
+      while first.stats.receivedBytes <= EventQueue.bytesMax {
         try await Task.sleep(for: .milliseconds(5))
       }
       // The end may be behind the bound: then reading one event brings it.
@@ -99,7 +99,7 @@ extension SwiftFace {
       #expect(try session.finished("next").text == "reply 2")
       var text = 0
       while let event = try first.next() { text += event.withDelta { $0.count } }
-      #expect(text <= TurnCore.queueBytesMax + 1)
+      #expect(text <= EventQueue.bytesMax + 1)
     }
   }
 }

@@ -68,7 +68,7 @@ import Testing
     }
     let session = try session(peer)
     let first = try session.start("hi")
-    while first.text.utf8.count < TurnCore.queueBytesMax { _ = try session.responseID }
+    while first.text.utf8.count < EventQueue.bytesMax { _ = try session.responseID }
     first.cancel()
     #expect(try session.start("next").wait(timeout: patience))
   }

@@ -47,10 +47,12 @@ func readAll() -> [UInt8] {
 /// A line: the fields, tabs between them; numbers in decimal, strings in hexadecimal, `-` for absent.
 struct Dump {
   var bytes: [UInt8] = []
+  /// As a session scans its events: what came before must not matter.
+  private var scanner = EventStreamScanner()
 
   mutating func event(_ text: UnsafeRawBufferPointer) {
     defer { bytes.append(UInt8(ascii: "\n")) }
-    guard let event = try? EventScanner.scan(text) else {
+    guard let event = try? scanner.scan(text) else {
       bytes.append(UInt8(ascii: "!"))
       return
     }

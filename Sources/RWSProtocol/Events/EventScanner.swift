@@ -81,13 +81,13 @@ package enum EventScanner {
 
   // MARK: Names
 
-  private enum Member {
+  enum Member {
     case type, sequenceNumber, outputIndex, delta, streamID, itemID, item, response, error, headers
     case status, statusCode, code, message, param, unknown
   }
 
   @inline(__always)
-  private static func member(named key: JSONStringSpan, in text: JSONText) -> Member {
+  static func member(named key: JSONStringSpan, in text: JSONText) -> Member {
     guard key.hasEscapes else { return member(named: key.content(in: text)) }
     var result = Member.unknown
     withUnescaped(EventString(key), in: text.bytes) { result = member(named: JSONText($0)) }

@@ -2,7 +2,7 @@ import RWSJSON
 
 /// What the library itself needs of an event: small values, and where the rest lies in its text.
 /// A member that is missing, null or of another type than the API's is absent.
-package struct ScannedEvent: Sendable {
+package struct ScannedEvent: Equatable, Sendable {
   package internal(set) var kind = EventKind.other
   /// -1: absent.
   package internal(set) var sequenceNumber: Int64 = -1

@@ -5,7 +5,7 @@ extension ClientMachine {
     guard connection.state == .open || connection.state == .retiring else { return }
     let fields: ScannedEvent
     do {
-      fields = try EventScanner.scan(text)
+      fields = try connection.scanner.scan(text)
     } catch {
       return received(invalid: text, "\(error)", connection, now)
     }

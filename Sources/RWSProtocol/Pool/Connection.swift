@@ -20,6 +20,7 @@ package final class Connection {
   private(set) var tenants = 0
   /// Sessions that sit here and wait for one of the responses in flight to end.
   var waiting: [SessionState] = []
+  var scanner = EventStreamScanner()
   /// Turns whose events of this read burst are not with the caller yet.
   var undelivered: [ActiveTurn] = []
   /// Whether the server works for it, as far as is known.

@@ -90,6 +90,84 @@ static void every_call_after_free_is_refused(void) {
     CHECK(other == NULL && other_turn == NULL);
 }
 
+/* What rws_turn_next() gives one by one comes in batches, whole and in order; both can be mixed. */
+static void batches_hold_what_single_events_hold(void) {
+    rws_client *client = new_client();
+    rws_session *session = new_session(client);
+    rws_turn *turn = start(
+        session, "\"Each word of this text comes back as an event of its own, one after the other, so that "
+                 "there are enough of them to be read now one by one and now many at once.\"");
+    rws_event event = RWS_EVENT_INIT;
+    rws_event_batch batch = RWS_EVENT_BATCH_INIT;
+    rws_status status = RWS_OK;
+    char text[4096];
+    size_t length = 0;
+    int64_t sequence_number = -1;
+    for (int round = 0; status == RWS_OK; round++) {
+        const rws_event *events = &event;
+        size_t count = 1;
+        if (round % 3 == 0) {
+            status = rws_turn_next(turn, PATIENCE_MS, &event);
+        } else {
+            status = rws_turn_next_batch(turn, PATIENCE_MS, &batch);
+            events = batch.events;
+            count = batch.count;
+            CHECK(status != RWS_OK || count > 0);
+        }
+        for (size_t i = 0; status == RWS_OK && i < count; i++) {
+            CHECK(events[i].struct_size == sizeof(rws_event));
+            CHECK(events[i].sequence_number == sequence_number + 1);
+            sequence_number = events[i].sequence_number;
+            if (events != &event)
+                CHECK(events[i].json.data >= batch.memory.data &&
+                      events[i].json.data + events[i].json.len <= batch.memory.data + batch.memory.len);
+            if (events[i].kind != RWS_EVENT_OUTPUT_TEXT_DELTA) continue;
+            if (!CHECK(length + events[i].delta.len < sizeof(text))) break;
+            memcpy(text + length, events[i].delta.data, events[i].delta.len);
+            length += events[i].delta.len;
+        }
+    }
+    text[length] = '\0';
+    CHECK(status == RWS_DONE);
+    CHECK_STATUS(RWS_DONE, rws_turn_next_batch(turn, 0, &batch));
+    rws_result result = RWS_RESULT_INIT;
+    CHECK_STATUS(RWS_OK, rws_turn_result(turn, &result));
+    CHECK(length > 100 && string_is(result.text, text));
+    rws_turn_free(turn);
+    CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_turn_next_batch(turn, 0, &batch));
+    rws_session_free(session);
+    rws_client_free(client);
+}
+
+/* Callers that were compiled with an older or a newer header, where an event is smaller or larger. */
+static void batches_are_spaced_as_the_callers_header_has_them(void) {
+    rws_client *client = new_client();
+    rws_session *session = new_session(client);
+    const size_t sizes[] = {offsetof(rws_event, type), sizeof(rws_event), sizeof(rws_event) + 24};
+    for (int i = 0; i < 3; i++) {
+        rws_turn *turn = start(session, "\"hello\"");
+        rws_event_batch batch = RWS_EVENT_BATCH_INIT;
+        batch.event_size = sizes[i];
+        rws_status status;
+        int terminal = 0;
+        while ((status = rws_turn_next_batch(turn, PATIENCE_MS, &batch)) == RWS_OK) {
+            CHECK(batch.event_size == sizes[i]);
+            for (size_t at = 0; at < batch.count; at++) {
+                const char *place = (const char *)batch.events + at * sizes[i];
+                rws_event event = RWS_EVENT_INIT;
+                memcpy(&event, place, sizes[i] < sizeof(event) ? sizes[i] : sizeof(event));
+                CHECK(event.struct_size == sizes[i]);
+                terminal += event.kind == RWS_EVENT_RESPONSE_COMPLETED;
+                for (size_t beyond = sizeof(event); beyond < sizes[i]; beyond++) CHECK(place[beyond] == 0);
+            }
+        }
+        CHECK(status == RWS_DONE && terminal == 1);
+        rws_turn_free(turn);
+    }
+    rws_session_free(session);
+    rws_client_free(client);
+}
+
 /* The memory or the slot of a freed handle is soon used again; its old value stays dead. */
 static void a_freed_handle_never_names_a_new_object(void) {
     rws_client *client = new_client();
@@ -435,6 +513,9 @@ int main(void) {
     static const struct test tests[] = {
         {"a turn from start to end", a_turn_from_start_to_end},
         {"every call after free is refused", every_call_after_free_is_refused},
+        {"batches hold what single events hold", batches_hold_what_single_events_hold},
+        {"batches are spaced as the caller's header has them",
+         batches_are_spaced_as_the_callers_header_has_them},
         {"a freed handle never names a new object", a_freed_handle_never_names_a_new_object},
         {"a handle of another kind is refused", a_handle_of_another_kind_is_refused},
         {"children outlive their parents", children_outlive_their_parents},

@@ -3,6 +3,7 @@
 
 static void null_handles_are_refused(void) {
     rws_event event = RWS_EVENT_INIT;
+    rws_event_batch batch = RWS_EVENT_BATCH_INIT;
     rws_result result = RWS_RESULT_INIT;
     rws_call call = RWS_CALL_INIT;
     rws_stats stats = RWS_STATS_INIT;
@@ -19,6 +20,7 @@ static void null_handles_are_refused(void) {
     CHECK_REFUSED(rws_session_descriptor(NULL, &descriptor));
     CHECK_REFUSED(rws_turn_start(NULL, "[]", 2, NULL, &turn));
     CHECK_REFUSED(rws_turn_next(NULL, 0, &event));
+    CHECK_REFUSED(rws_turn_next_batch(NULL, 0, &batch));
     CHECK_REFUSED(rws_turn_wait(NULL, 0));
     CHECK_REFUSED(rws_turn_cancel(NULL));
     CHECK_REFUSED(rws_turn_result(NULL, &result));
@@ -45,6 +47,17 @@ static void null_outputs_are_refused(void) {
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_start(session, "[]", 2, NULL, NULL));
     rws_turn *turn = start(session, "\"hello\"");
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_next(turn, 0, NULL));
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_next_batch(turn, 0, NULL));
+    const size_t sizes[] = {0, 1, 7, 12, sizeof(rws_event) + 4, SIZE_MAX, SIZE_MAX - 7, SIZE_MAX / 2 + 1};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        rws_event_batch batch = RWS_EVENT_BATCH_INIT;
+        batch.event_size = sizes[i];
+        CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_next_batch(turn, PATIENCE_MS, &batch));
+        batch.event_size = sizeof(rws_event);
+        batch.struct_size = sizes[i];
+        if (sizes[i] != sizeof(rws_event) + 4)
+            CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_next_batch(turn, PATIENCE_MS, &batch));
+    }
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_result(turn, NULL));
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_call(turn, 0, NULL));
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_item(turn, 0, NULL));
