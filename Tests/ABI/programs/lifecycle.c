@@ -122,7 +122,8 @@ static void batches_hold_what_single_events_hold(void) {
                 CHECK(events[i].json.data >= batch.memory.data &&
                       events[i].json.data + events[i].json.len <= batch.memory.data + batch.memory.len);
             if (events[i].kind != RWS_EVENT_OUTPUT_TEXT_DELTA) continue;
-            if (!CHECK(length + events[i].delta.len < sizeof(text))) break;
+            CHECK(length + events[i].delta.len < sizeof(text));
+            if (length + events[i].delta.len >= sizeof(text)) break;
             memcpy(text + length, events[i].delta.data, events[i].delta.len);
             length += events[i].delta.len;
         }
