@@ -10,7 +10,7 @@ let sharedLibraryFlags: [LinkerSetting] = [
     "-static-stdlib",
     "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/ResponsesWSABI/exports.map",
     // Generic code comes in many equal copies; "safe" keeps apart those whose address somebody takes.
-    "-Xlinker", "--gc-sections", "-Xlinker", "--icf=safe",
+    "-Xlinker", "--gc-sections", "-Xlinker", "--icf=safe", "-Xlinker", "-O2",
     "-Xlinker", "-z", "-Xlinker", "nodelete",
     "-Xlinker", "-soname", "-Xlinker", "libresponsesws.so.0",
   ])

@@ -142,6 +142,13 @@ final class EventShape {
         advance(to: end)
         return true
       }
+      return stepOverEach(places, to: end)
+    }
+
+    @inline(never)
+    private mutating func stepOverEach(
+      _ places: Slice<UnsafeBufferPointer<Place>>, to end: Int
+    ) -> Bool {
       for place in places {
         guard isSame(to: place.start) else { return false }
         advance(to: place.start)
