@@ -3,7 +3,7 @@ import RWSWebSocket
 
 /// The SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 7469 §2.4), as in `sha256/BASE64`. It stays the same
 /// when a certificate is renewed with the same key.
-package struct CertificatePin: Sendable, Hashable, CustomStringConvertible {
+package struct CertificatePin: Sendable, Equatable, CustomStringConvertible {
   package let description: String
 
   private static let prefix = "sha256/"

@@ -23,7 +23,7 @@ final class Dialer {
   private var machine: HappyEyeballs<SocketAddress>
   private var lookups: [Resolver.Lookup] = []
   private var back: LoopConfined<Dialer>?
-  private var attempts: [Int: Attempt] = [:]
+  private var attempts: [Attempt] = []
   private let lookupDeadline: Int64
   private var lookupTimer: TimerID?
   private var timer: TimerID?
@@ -70,7 +70,7 @@ final class Dialer {
   }
 
   func closeInForkedChild() {
-    for attempt in attempts.values { Glibc.close(attempt.descriptor) }
+    for attempt in attempts { Glibc.close(attempt.descriptor) }
   }
 
   private func resolved(
@@ -93,7 +93,7 @@ final class Dialer {
       switch machine.next(now: loop.now) {
       case .dial(let address, let attempt): dial(address, attempt)
       case .abandon(let attempt):
-        guard let abandoned = attempts.removeValue(forKey: attempt) else { break }
+        guard let abandoned = take(attempt) else { break }
         abandoned.close()
         note(ETIMEDOUT, abandoned.address)
       case .wait(let time):
@@ -123,12 +123,16 @@ final class Dialer {
       Glibc.close(descriptor)
       return failed(number, code, address)
     }
-    let attempt = Attempt(descriptor, address, on: loop) { self.answered(number) }
+    let attempt = Attempt(number, descriptor, address, on: loop) { self.answered(number) }
     guard attempt.start() else {
       Glibc.close(descriptor)
       return failed(number, ENOMEM, address)
     }
-    attempts[number] = attempt
+    attempts.append(attempt)
+  }
+
+  private func take(_ number: Int) -> Attempt? {
+    attempts.firstIndex { $0.number == number }.map { attempts.remove(at: $0) }
   }
 
   private func begin() {
@@ -141,14 +145,13 @@ final class Dialer {
   }
 
   private func stopResolving() {
-    for family in HappyEyeballs<SocketAddress>.Family.allCases {
-      machine.resolved(family, [], now: loop.now)
-    }
+    machine.resolved(.v6, [], now: loop.now)
+    machine.resolved(.v4, [], now: loop.now)
     advance()
   }
 
   private func answered(_ number: Int) {
-    guard let attempt = attempts.removeValue(forKey: number) else { return }
+    guard let attempt = take(number) else { return }
     let code = Socket.pendingError(attempt.descriptor)
     guard code != 0 else {
       attempt.stop()
@@ -190,13 +193,14 @@ final class Dialer {
     for lookup in lookups { lookup.cancel() }
     lookups = []
     back?.value = nil
-    for attempt in attempts.values { attempt.close() }
-    attempts = [:]
+    for attempt in attempts { attempt.close() }
+    attempts = []
   }
 }
 
 /// A `connect` under way.
 private final class Attempt: DescriptorHandler {
+  let number: Int
   let descriptor: Int32
   let address: SocketAddress
   private let loop: EventLoop
@@ -204,9 +208,10 @@ private final class Attempt: DescriptorHandler {
   private var answered: (() -> Void)?
 
   init(
-    _ descriptor: Int32, _ address: SocketAddress, on loop: EventLoop,
+    _ number: Int, _ descriptor: Int32, _ address: SocketAddress, on loop: EventLoop,
     answered: @escaping () -> Void
   ) {
+    self.number = number
     self.descriptor = descriptor
     self.address = address
     self.loop = loop

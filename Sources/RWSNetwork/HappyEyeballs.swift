@@ -2,7 +2,7 @@
 /// different times; attempts are staggered, families take turns, and a dead address costs a moment instead of
 /// the time limit. Pure: time is an argument, and the shell (`Dialer`) does what `next` says.
 struct HappyEyeballs<Address> {
-  enum Family: CaseIterable { case v6, v4 }
+  enum Family { case v6, v4 }
 
   struct Options: Sendable {
     /// RFC 8305 §5, Connection Attempt Delay.
@@ -26,7 +26,8 @@ struct HappyEyeballs<Address> {
   private let options: Options
   /// RFC 6724 between the first address of each family.
   private let prefersV4: (_ v4: Address, _ v6: Address) -> Bool
-  private var awaited: Set<Family> = [.v6, .v4]
+  private var awaitsV6 = true
+  private var awaitsV4 = true
   private var v6: ArraySlice<Address> = []
   private var v4: ArraySlice<Address> = []
   private var lastFamily: Family?
@@ -44,14 +45,18 @@ struct HappyEyeballs<Address> {
     self.prefersV4 = prefersV4
   }
 
-  var awaitsAddresses: Bool { !awaited.isEmpty }
+  var awaitsAddresses: Bool { awaitsV6 || awaitsV4 }
 
   /// The answer for one family, in the resolver's order; empty if there is none. Only the first one counts.
   mutating func resolved(_ family: Family, _ addresses: [Address], now: Int64) {
-    guard awaited.remove(family) != nil else { return }
     switch family {
-    case .v6: v6 = addresses[...]
+    case .v6:
+      guard awaitsV6 else { return }
+      awaitsV6 = false
+      v6 = addresses[...]
     case .v4:
+      guard awaitsV4 else { return }
+      awaitsV4 = false
       v4 = addresses[...]
       resolutionDeadline = now &+ options.resolutionDelay
     }
@@ -67,10 +72,10 @@ struct HappyEyeballs<Address> {
   /// To be asked again after each step until it is `wait` or `exhausted`, and when that time has come.
   mutating func next(now: Int64) -> Step {
     guard !v6.isEmpty || !v4.isEmpty else {
-      return running.isEmpty && awaited.isEmpty ? .exhausted : .wait(until: nil)
+      return running.isEmpty && !awaitsAddresses ? .exhausted : .wait(until: nil)
     }
     // Only before the first attempt: later the stagger gives the other family time enough.
-    if attempts == 0, v6.isEmpty, awaited.contains(.v6), now < resolutionDeadline {
+    if attempts == 0, v6.isEmpty, awaitsV6, now < resolutionDeadline {
       return .wait(until: resolutionDeadline)
     }
     guard now >= nextAttempt else { return .wait(until: nextAttempt) }

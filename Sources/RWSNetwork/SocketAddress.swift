@@ -4,12 +4,13 @@ import RWSWebSocket
 
 /// An IPv4 or IPv6 address with its port.
 struct SocketAddress: Sendable {
-  private var storage: sockaddr_storage
+  /// A sockaddr_in or sockaddr_in6. (Swift copies sockaddr_storage byte by byte, 118 of them, wherever it goes.)
+  private typealias Storage = (UInt64, UInt64, UInt64, UInt64)
+  private var storage: Storage = (0, 0, 0, 0)
   let length: socklen_t
 
   init?(_ address: UnsafePointer<sockaddr>, length: socklen_t) {
-    guard length > 0, Int(length) <= MemoryLayout<sockaddr_storage>.size else { return nil }
-    storage = sockaddr_storage()
+    guard length > 0, Int(length) <= MemoryLayout<Storage>.size else { return nil }
     self.length = length
     withUnsafeMutableBytes(of: &storage) {
       $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(length)))
@@ -18,17 +19,19 @@ struct SocketAddress: Sendable {
 
   /// The address that `fill` writes, as `getsockname`, `accept` and the like do.
   init?(fill: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) {
-    var storage = sockaddr_storage()
-    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    var storage: Storage = (0, 0, 0, 0)
+    var length = socklen_t(MemoryLayout<Storage>.size)
     let status = withUnsafeMutablePointer(to: &storage) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { fill($0, &length) }
     }
-    guard status >= 0, Int(length) <= MemoryLayout<sockaddr_storage>.size else { return nil }
+    guard status >= 0, Int(length) <= MemoryLayout<Storage>.size else { return nil }
     self.storage = storage
     self.length = length
   }
 
-  var family: Int32 { Int32(storage.ss_family) }
+  var family: Int32 {
+    withUnsafeBytes(of: storage) { Int32($0.loadUnaligned(as: sa_family_t.self)) }
+  }
 
   func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>) -> Result) -> Result {
     withUnsafePointer(to: storage) {

@@ -233,17 +233,19 @@ def test_a_server_that_asks_for_a_client_certificate(serve, connect, certificate
         connect(peer, client_certificate_file=own.certificate, client_key_file=encrypted)
 
 
-def test_a_second_connection_resumes_the_tls_session(serve, connect, certificates):
+def test_the_connection_after_a_lost_one_resumes_the_tls_session(serve, connect, certificates):
     resumed = []
 
     def script(conversation):
         resumed.append(conversation.connection.socket.session_reused)
-        echo(conversation)
+        conversation.request()
+        conversation.send(events_of("text")[0])
+        # Without close frame and close_notify, but with all that was sent before.
+        conversation.connection.socket.shutdown(socket.SHUT_RDWR)
 
-    peer = serve(script, tls=certificates.good)
-    client = connect(peer, ca_file=certificates.good.certificate)
+    client = connect(serve(script, tls=certificates.good), ca_file=certificates.good.certificate)
     for _ in range(3):
-        assert client.session(model="m").run("x").text
+        fails(client.session(model="m"), responsesws.ConnectionLost)
     assert resumed == [False, True, True]
 
 
