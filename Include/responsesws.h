@@ -310,6 +310,16 @@ rws_status rws_session_new(rws_client *client, const char *settings, size_t sett
 rws_status rws_session_connect(rws_session *session, int64_t timeout_ms);
 
 /**
+ * A session that goes on from where this one is: same settings, same history. Its first turn continues
+ * this one's last response on a lane of its own, if this one has not gone on meanwhile; else it is sent
+ * in full. The two do not wait for each other.
+ * @param fork_out  Owned by the caller; release with rws_session_free().
+ * @return RWS_OK; RWS_ERR_CLOSED.
+ * @since 0.1
+ */
+rws_status rws_session_fork(rws_session *session, rws_session **fork_out);
+
+/**
  * Id of the last response that belongs to the chain; empty before the first.
  * @param id_out  Borrowed until the next call of this function on the session, or its free.
  * @since 0.1
@@ -415,7 +425,7 @@ typedef struct rws_turn_options {
     const char *overrides;  /* a JSON object: body fields of this turn that replace or, with null, remove those of the session; NULL: none */
     size_t overrides_len;   /* bytes */
     int32_t is_warm_up;     /* 1: generate:false; prepares the input on the server without output, and chains */
-    int32_t reserved;
+    int32_t is_history;     /* 1: input is the whole history, as over HTTP; see rws_turn_start() */
     int64_t first_event_timeout_ms;
     int64_t event_gap_timeout_ms;
     int64_t turn_timeout_ms; /* expiry of any of the three cancels the turn */
@@ -430,6 +440,11 @@ typedef struct rws_turn_options {
  * items only, or the whole history where the server cannot have it.
  * @param input      Only what is new: a JSON string (a user message), or a JSON array of input items
  *                   (messages, tool outputs). Items are sent byte for byte. Copied. len 0: none.
+ *                   With is_history: a JSON array of all items so far, those of the responses included (they
+ *                   may have gone through any JSON library), then what is new. It is compared with what the
+ *                   server holds; what is new is sent where that can be continued, else all of it, and
+ *                   rws_stats.full_reason says why. Not while another turn of the session runs or waits: that
+ *                   turn then ends with RWS_ERR_BUSY.
  * @param options    NULL: all defaults.
  * @param turn_out   Owned by the caller; release with rws_turn_free(). May be NULL with a callback:
  *                   the turn is then released after its end.
@@ -575,10 +590,16 @@ typedef struct rws_stats {
     int64_t end_us;
     int32_t is_delta;            /* 1: previous_response_id was sent, 0: the whole history */
     int32_t resend_count;        /* times the request was sent again before it started */
+    rws_string full_reason;      /* why not is_delta: "first", "reconnected", "lane_reused", "cancelled", "failed",
+                                    "evicted", "not_found", "unfinished_call", "elsewhere", or
+                                    "prefix_changed: " and the path of the first difference; empty with is_delta */
 } rws_stats;
-#define RWS_STATS_INIT { sizeof(rws_stats), 0, 0, 0, 0, -1, -1, -1, -1, 0, 0 }
+#define RWS_STATS_INIT { sizeof(rws_stats), 0, 0, 0, 0, -1, -1, -1, -1, 0, 0, {"", 0} }
 
-/** @since 0.1 */
+/**
+ * @param stats_out  Its string is borrowed until the next call of this function on the turn, or its free.
+ * @since 0.1
+ */
 rws_status rws_turn_stats(rws_turn *turn, rws_stats *stats_out);
 
 /**

@@ -5,9 +5,15 @@ import RWSProtocol
 extension ClientCore {
   // MARK: Commands
 
-  func open(_ session: SessionID, _ settings: Settings) {
+  func open(_ session: SessionID, _ settings: Settings, from source: SessionID?) {
     guard !hasClosedSessions else { return }
-    drive { $0.open(session, settings: settings, route: RouteID(0), dialect: dialect, now: $1) }
+    drive { machine, now in
+      if let source {
+        machine.fork(source, as: session, now: now)
+      } else {
+        machine.open(session, settings: settings, route: RouteID(0), dialect: dialect, now: now)
+      }
+    }
   }
 
   func close(_ session: SessionID) {

@@ -30,11 +30,12 @@ public final class Session: Sendable {
   /// Turns that may wait behind the running one.
   public static let waitingTurnsMax = 256
 
-  init(client: Client, settings: Settings) {
+  /// - Parameter source: The session that it is forked from.
+  init(client: Client, settings: Settings, source: SessionID? = nil) {
     self.client = client
     self.settings = settings
     id = client.core.makeSessionID()
-    client.core.loop.post { [id, core = client.core] in core.open(id, settings) }
+    client.core.loop.post { [id, core = client.core] in core.open(id, settings, from: source) }
   }
 
   deinit {
@@ -92,22 +93,55 @@ public final class Session: Sendable {
     throws(ResponsesError) -> Turn
   {
     let prepared = try prepare(
-      input: InputItem.checked(input),
+      content: .new(InputItem.checked(input)),
       overrides: Settings(overrides: Array(options.overrides.utf8)),
       isWarmUp: options.isWarmUp, limits: limits(options), onEvent: nil)
     try prepared.launch()
     return prepared.turn
   }
 
+  /// Starts a turn with the whole history, as over HTTP: all items so far, those of the responses included,
+  /// followed by what is new. The library compares it with what the server holds and sends only what is new
+  /// where it can; `stats.fullReason` says why not. Response items may have gone through any JSON library.
+  /// - Parameter json: A JSON array of items. Not to be called while another turn of the session runs or waits: the
+  ///   history would be another by then (`busy`).
+  public func start(history json: [UInt8], options: TurnOptions = TurnOptions())
+    throws(ResponsesError) -> Turn
+  {
+    let content = try json.withUnsafeBufferPointer { bytes throws(ResponsesError) in
+      try whole(UnsafeRawBufferPointer(bytes))
+    }
+    let prepared = try prepare(
+      content: content, overrides: Settings(overrides: Array(options.overrides.utf8)),
+      isWarmUp: options.isWarmUp, limits: limits(options), onEvent: nil)
+    try prepared.launch()
+    return prepared.turn
+  }
+
+  package func whole(_ json: UnsafeRawBufferPointer) throws(ResponsesError) -> TurnRequest.Content {
+    try checkIsOpen()
+    let history = try client.core.ask(timeout: nil) { [id, core = client.core] answer in
+      answer(core.machine.history(id))
+    }
+    return .whole(try WholeHistory(json, against: history ?? History()))
+  }
+
+  /// A session that goes on from here by itself: same settings, same history. Its next turn continues this
+  /// session's last response on a lane of its own if this session has not gone on meanwhile, else it is sent in full.
+  public func fork() throws(ResponsesError) -> Session {
+    try checkIsOpen()
+    return Session(client: client, settings: settings, source: id)
+  }
+
   /// A turn that begins with `launch()`, so that a callback can know its handle before the first event.
   package func prepare(
-    input: TurnInput, overrides: Settings, isWarmUp: Bool, limits: TurnLimits,
+    content: TurnRequest.Content, overrides: Settings, isWarmUp: Bool, limits: TurnLimits,
     onEvent: (@Sendable (Event?) -> Void)?
   ) throws(ResponsesError) -> (turn: Turn, launch: () throws(ResponsesError) -> Void) {
     try checkIsOpen()
     try state.admitTurn()
     let request = TurnRequest(
-      id: client.core.makeTurnID(), input: input, settings: settings.merging(overrides),
+      id: client.core.makeTurnID(), content: content, settings: settings.merging(overrides),
       isWarmUp: isWarmUp, limits: limits)
     let turn = TurnCore(
       id: request.id, signal: signal, onEvent: onEvent, onEnd: { [state] in state.turnEnded() })

@@ -38,6 +38,17 @@ public func rws_session_new(
   }
 }
 
+@c(rws_session_fork) @implementation
+public func rws_session_fork(
+  _ session: OpaquePointer?, _ fork_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let fork_out = try required(fork_out, "fork_out")
+    let fork = try Handles.session(session).session.fork()
+    fork_out.pointee = try Handles.insert(SessionHandle(fork), into: Handles.sessions)
+  }
+}
+
 @c(rws_session_connect) @implementation
 public func rws_session_connect(_ session: OpaquePointer?, _ timeout_ms: Int64) -> rws_status {
   var isConnected = true

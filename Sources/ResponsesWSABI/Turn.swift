@@ -9,6 +9,7 @@ final class TurnHandle: @unchecked Sendable {
   private var result = Borrowed()
   private var call = Borrowed()
   private var item = Borrowed()
+  private var stats = Borrowed()
   private var error: (borrowed: Borrowed, value: rws_error)?
 
   init(_ turn: Turn) { self.turn = turn }
@@ -31,6 +32,10 @@ final class TurnHandle: @unchecked Sendable {
 
   func lendItem(_ fill: (Borrowed) -> rws_string) -> rws_string {
     lock.withLock { Self.renew(&item, fill) }
+  }
+
+  func lendStats(_ fill: (Borrowed) -> rws_stats) -> rws_stats {
+    lock.withLock { Self.renew(&stats, fill) }
   }
 
   /// Made once: borrowed until the turn is freed.
@@ -69,7 +74,7 @@ public func rws_turn_start(
       throw ResponsesError(.invalidArgument, "turn_out is NULL and there is no callback.")
     }
     let prepared = try session.prepare(
-      input: TurnInput(json: bytes(input, input_len, "input")),
+      content: content(input, input_len, isHistory: given.is_history != 0, session),
       overrides: Settings(overrides: bytes(given.overrides, given.overrides_len, "overrides")),
       isWarmUp: given.is_warm_up != 0, limits: turnLimits(given, session), onEvent: onEvent)
     let handle = try Handles.insert(TurnHandle(prepared.turn), into: Handles.turns)
@@ -233,7 +238,10 @@ public func rws_turn_stats(
   _ turn: OpaquePointer?, _ stats_out: UnsafeMutablePointer<rws_stats>?
 ) -> rws_status {
   call { () throws(ResponsesError) in
-    try write(rws_stats(Handles.turn(turn).turn.stats), to: stats_out)
+    let handle = try Handles.turn(turn)
+    let stats_out = try writable(stats_out)
+    let stats = handle.turn.stats
+    try write(handle.lendStats { rws_stats(stats, $0) }, to: stats_out)
   }
 }
 
@@ -257,6 +265,14 @@ public func rws_turn_error(
 @c(rws_turn_free) @implementation
 public func rws_turn_free(_ turn: OpaquePointer?) {
   Handles.turns.remove(turn)?.turn.abandon()
+}
+
+private func content(
+  _ input: UnsafePointer<CChar>?, _ length: Int, isHistory: Bool, _ session: Session
+) throws(ResponsesError) -> TurnRequest.Content {
+  guard isHistory else { return .new(try TurnInput(json: bytes(input, length, "input"))) }
+  try checkLength(input, length, "input")
+  return try session.whole(UnsafeRawBufferPointer(start: input, count: length))
 }
 
 extension rws_result {
@@ -297,8 +313,9 @@ extension rws_call {
 }
 
 extension rws_stats {
-  fileprivate init(_ stats: TurnStats) {
+  fileprivate init(_ stats: TurnStats, _ borrowed: Borrowed) {
     self.init()
+    full_reason = borrowed.string(stats.fullReason?.description ?? "")
     request_bytes = UInt64(clamping: stats.requestBytes)
     full_request_bytes = UInt64(clamping: stats.fullRequestBytes)
     received_bytes = UInt64(clamping: stats.receivedBytes)

@@ -118,7 +118,7 @@ extension SwiftFace {
       do {
         let session = try Client.session(peer.url)
         let (turn, launch) = try session.prepare(
-          input: TurnInput(json: Array(#""hello""#.utf8)), overrides: Settings(overrides: []),
+          content: .new(TurnInput(json: Array(#""hello""#.utf8))), overrides: Settings(overrides: []),
           isWarmUp: false, limits: TurnLimits()
         ) { event in
           if event == nil { held.change { $0 = nil } }

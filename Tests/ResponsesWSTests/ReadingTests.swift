@@ -99,7 +99,7 @@ extension SwiftFace {
       let session = try Client.session(peer.url)
       let heard = Holder<[EventKind?]>([])
       let (turn, launch) = try session.prepare(
-        input: TurnInput(json: Array(#""hello""#.utf8)), overrides: Settings(), isWarmUp: false,
+        content: .new(TurnInput(json: Array(#""hello""#.utf8))), overrides: Settings(), isWarmUp: false,
         limits: TurnLimits()
       ) { event in
         heard.change { $0.append(event?.kind) }
@@ -121,7 +121,7 @@ extension SwiftFace {
       let inside = Holder<[Status]>([])
       let follower = Holder<Turn?>(nil)
       let (turn, launch) = try session.prepare(
-        input: TurnInput(json: Array(#""hello""#.utf8)), overrides: Settings(), isWarmUp: false,
+        content: .new(TurnInput(json: Array(#""hello""#.utf8))), overrides: Settings(), isWarmUp: false,
         limits: TurnLimits()
       ) { event in
         guard event == nil else { return }

@@ -32,7 +32,7 @@ import Testing
     let seen = Holder<[String]>([])
     let handle = Handle()
     let prepared = try session.prepare(
-      input: TurnInput(json: Array(#""hi""#.utf8)), overrides: Settings(), isWarmUp: false,
+      content: .new(TurnInput(json: Array(#""hi""#.utf8))), overrides: Settings(), isWarmUp: false,
       limits: session.limits(Session.TurnOptions())
     ) { event in
       if event != nil { handle.turn?.cancel() }

@@ -1,5 +1,12 @@
 /// What a session itself refuses or ends.
 extension ResponsesError {
+  static var historyMoved: ResponsesError {
+    ResponsesError(
+      .busy,
+      "Another turn of the session ended while this one waited with the whole history; give the history as it is "
+        + "now and start it again.")
+  }
+
   static func missingOutput(_ calls: [String]) -> ResponsesError {
     ResponsesError(
       .missingOutput,

@@ -10,6 +10,10 @@ extension ClientMachine {
         session.active = turn
       }
       guard let turn = session.active, session.isReadyToSend else { return }
+      guard session.chain.align(with: turn.request) else {
+        end(turn, .failed, .historyMoved, now)
+        continue
+      }
       let missing = session.chain.unanswered(by: turn.request)
       guard missing.isEmpty else {
         end(turn, .failed, .missingOutput(missing), now)

@@ -96,6 +96,10 @@ package final class ClientMachine {
     sessions[session]?.chain.responseID ?? ""
   }
 
+  package func history(_ session: SessionID) -> History {
+    sessions[session]?.chain.history ?? History()
+  }
+
   /// The body that HTTP would need for this next turn.
   package func fullBody(_ id: SessionID, input: TurnInput) -> [UInt8] {
     guard let session = sessions[id] else { return [] }

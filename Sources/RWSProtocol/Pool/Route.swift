@@ -18,7 +18,6 @@ final class Route {
   var isDialDue = false
   /// Sessions without a seat.
   var waiting: [SessionState] = []
-  private var hasUsedDefaultLane = false
 
   init(_ id: RouteID, _ dialect: Dialect, _ limits: PoolLimits, now: Instant) {
     self.id = id
@@ -73,12 +72,16 @@ final class Route {
   }
 
   private func hasRoom(_ connection: Connection) -> Bool {
-    connection.vacantLane(lanes, probing: hasUsedDefaultLane) != nil
+    connection.vacantLane(lanes, probing: isProbe(connection)) != nil
+  }
+
+  /// Only who is not alone needs to know whether there are lanes.
+  private func isProbe(_ connection: Connection) -> Bool {
+    connections.contains { $0 !== connection && $0.tenants > 0 }
   }
 
   func place(_ session: SessionState, on connection: Connection) -> Bool {
-    guard let lane = connection.vacantLane(lanes, probing: hasUsedDefaultLane) else { return false }
-    if lane == 0 { hasUsedDefaultLane = true }
+    guard let lane = connection.vacantLane(lanes, probing: isProbe(connection)) else { return false }
     // Whoever had the lane before has left; what the cache holds of it is lost with the next request.
     connection.admit(session, to: lane)
     return true

@@ -14,16 +14,4 @@ package struct ItemList: Sendable, Equatable {
     joined.append(contentsOf: item)
     count += 1
   }
-
-  package mutating func append(contentsOf other: ItemList) {
-    guard other.count > 0 else { return }
-    if count > 0 { joined.append(UInt8(ascii: ",")) }
-    joined.append(contentsOf: other.joined)
-    count += other.count
-  }
-
-  /// Length of `joined` after `append(contentsOf: other)`.
-  package func joinedCount(with other: ItemList) -> Int {
-    joined.count + other.joined.count + (count > 0 && other.count > 0 ? 1 : 0)
-  }
 }

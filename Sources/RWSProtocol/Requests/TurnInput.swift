@@ -3,6 +3,8 @@ import RWSJSON
 /// The new items of one turn, checked on the caller's thread.
 package struct TurnInput: Sendable, Equatable {
   package private(set) var items = ItemList()
+  /// The items that belong to the context from then on; a `compaction_trigger` does not (protocol.md, Full replay 3).
+  package private(set) var lasting = ItemList()
   /// `call_id`s that the items answer.
   package private(set) var answeredCalls: Set<String> = []
 
@@ -15,22 +17,31 @@ package struct TurnInput: Sendable, Equatable {
     switch value.kind {
     case .string:
       items.append(Self.userMessage(content: value.bytes))
+      lasting = items
     case .array:
+      var triggers = 0
       for item in value.elements {
         guard item.kind == .object else {
           throw ResponsesError(.invalidJSON, "Each input item must be a JSON object.")
         }
         items.append(item.bytes)
-        if let type = item["type"]?.string, type.hasSuffix("_output"),
-          let call = item["call_id"]?.string
-        {
+        guard let type = item["type"]?.string else { continue }
+        if type == "compaction_trigger" { triggers += 1 }
+        if type.hasSuffix("_output"), let call = item["call_id"]?.string {
           answeredCalls.insert(call)
         }
       }
+      lasting = triggers == 0 ? items : Self.lasting(value.elements)
     case .object, .number, .bool, .null:
       throw ResponsesError(
         .invalidJSON, "The input must be a JSON string or an array of input items.")
     }
+  }
+
+  private static func lasting(_ items: [JSONValue]) -> ItemList {
+    var list = ItemList()
+    for item in items where item["type"]?.string != "compaction_trigger" { list.append(item.bytes) }
+    return list
   }
 
   private static func userMessage(content: ArraySlice<UInt8>) -> [UInt8] {

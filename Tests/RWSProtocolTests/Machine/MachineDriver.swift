@@ -65,10 +65,27 @@ final class MachineDriver {
     _ input: String, in session: SessionID? = nil, overrides: String = "", isWarmUp: Bool = false,
     limits: TurnLimits = TurnLimits()
   ) throws -> TurnID {
+    try start(
+      .new(TurnInput(json: Array(input.utf8))), in: session, overrides: overrides,
+      isWarmUp: isWarmUp, limits: limits)
+  }
+
+  /// In whole-history style.
+  @discardableResult
+  func start(history: String, in session: SessionID? = nil, overrides: String = "") throws -> TurnID {
+    let snapshot = machine.history(session ?? self.session)
+    let whole = try Array(history.utf8).withUnsafeBytes { try WholeHistory($0, against: snapshot) }
+    return try start(.whole(whole), in: session, overrides: overrides)
+  }
+
+  private func start(
+    _ content: TurnRequest.Content, in session: SessionID?, overrides: String = "",
+    isWarmUp: Bool = false, limits: TurnLimits = TurnLimits()
+  ) throws -> TurnID {
     lastTurn += 1
     let id = TurnID(lastTurn)
     let request = TurnRequest(
-      id: id, input: try TurnInput(json: Array(input.utf8)),
+      id: id, content: content,
       settings: settings.merging(try Settings(overrides: Array(overrides.utf8))),
       isWarmUp: isWarmUp, limits: limits)
     machine.start(request, in: session ?? self.session, now: now)

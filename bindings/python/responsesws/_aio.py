@@ -229,7 +229,7 @@ class AsyncClient(ClientBase):
 
     def session(self, settings: Optional[Fields] = None, /, **fields: Any) -> AsyncSession:
         """Start a chain of responses. As Client.session()."""
-        return AsyncSession(self, encode_fields(settings, fields))
+        return AsyncSession(self, self._open_session(encode_fields(settings, fields)))
 
     async def close(self) -> None:
         """Close the connections without waiting for the peers' answer."""

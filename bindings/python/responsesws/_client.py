@@ -160,6 +160,9 @@ class ClientBase:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._handle.is_closed else 'open'}>"
 
+    def _open_session(self, settings: bytes) -> int:
+        return _ffi.session_new(self._handle.pointer(), settings)
+
 
 class Client(ClientBase):
     """A client of the Responses API's WebSocket mode.
@@ -176,7 +179,7 @@ class Client(ClientBase):
         tools, store, …), unknown ones included; or give them as a mapping, or as JSON in bytes,
         which is sent verbatim.
         """
-        return Session(self, encode_fields(settings, fields))
+        return Session(self, self._open_session(encode_fields(settings, fields)))
 
     def close(self, timeout: float = 2.0) -> None:
         """Close the connections in good order, waiting at most `timeout` seconds for the peers'

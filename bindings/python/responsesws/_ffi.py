@@ -166,7 +166,7 @@ class TurnOptions(Structure):
         ("overrides", c_char_p),
         ("overrides_len", c_size_t),
         ("is_warm_up", c_int32),
-        ("reserved", c_int32),
+        ("is_history", c_int32),
         ("first_event_timeout_ms", c_int64),
         ("event_gap_timeout_ms", c_int64),
         ("turn_timeout_ms", c_int64),
@@ -228,6 +228,7 @@ class Stats(Structure):
         ("end_us", c_int64),
         ("is_delta", c_int32),
         ("resend_count", c_int32),
+        ("full_reason", String),
     ]
 
 
@@ -247,6 +248,7 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "rws_client_close": (_status, [_Handle, c_int64]),
     "rws_client_free": (None, [_Handle]),
     "rws_session_new": (_status, [_Handle, c_char_p, c_size_t, _HandleOut]),
+    "rws_session_fork": (_status, [_Handle, _HandleOut]),
     "rws_session_connect": (_status, [_Handle, c_int64]),
     "rws_session_response_id": (_status, [_Handle, POINTER(String)]),
     "rws_session_full_body": (_status, [_Handle, c_char_p, c_size_t, POINTER(String)]),
@@ -486,6 +488,12 @@ def session_new(client: int, settings: bytes) -> int:
     return handle.value or 0
 
 
+def session_fork(session: int) -> int:
+    handle = c_void_p()
+    check(library().rws_session_fork(session, byref(handle)))
+    return handle.value or 0
+
+
 def session_response_id(session: int) -> str:
     out = String()
     check(library().rws_session_response_id(session, byref(out)))
@@ -510,6 +518,7 @@ def turn_start(
     *,
     overrides: bytes,
     is_warm_up: bool,
+    is_history: bool,
     first_event_timeout_ms: int,
     event_gap_timeout_ms: int,
     turn_timeout_ms: int,
@@ -519,6 +528,7 @@ def turn_start(
         overrides=overrides or None,
         overrides_len=len(overrides),
         is_warm_up=is_warm_up,
+        is_history=is_history,
         first_event_timeout_ms=first_event_timeout_ms,
         event_gap_timeout_ms=event_gap_timeout_ms,
         turn_timeout_ms=turn_timeout_ms,

@@ -57,6 +57,9 @@ class Stats(NamedTuple):
     is_delta: bool
     """Only the new items were sent, after previous_response_id."""
     resend_count: int
+    full_reason: str
+    """Why the whole history was sent: "first", "reconnected", "prefix_changed: input[3].role", …;
+    empty if only what is new was."""
 
 
 class ToolCall(NamedTuple):
@@ -114,6 +117,7 @@ def stats(measured: _ffi.Stats) -> Stats:
         end=_seconds(measured.end_us),
         is_delta=bool(measured.is_delta),
         resend_count=measured.resend_count,
+        full_reason=measured.full_reason.text(),
     )
 
 

@@ -23,16 +23,16 @@ class SessionBase(Generic[_AnyTurn]):
 
     _turn_type: Type[_AnyTurn]
 
-    def __init__(self, client: ClientBase, settings: bytes) -> None:
+    def __init__(self, client: ClientBase, pointer: int) -> None:
         # A session keeps its client: collecting that would close the connection.
         self._client = client
-        pointer = _ffi.session_new(client._handle.pointer(), settings)
         self._handle = own(self, "session", pointer, _ffi.library().rws_session_free)
 
     def start(
         self,
         input: Optional[Input] = None,
         *,
+        history: Optional[Input] = None,
         warm_up: bool = False,
         first_event_timeout: Optional[float] = None,
         event_gap_timeout: Optional[float] = None,
@@ -42,17 +42,24 @@ class SessionBase(Generic[_AnyTurn]):
     ) -> _AnyTurn:
         """Start a turn and return at once. Turns of one session run one after the other.
 
+        Give either `input` or `history`.
+
         `input` is only what is new: a str (a user message), an item, a list of items, or the JSON
-        of any of these as bytes, which is sent byte for byte. Further keywords are body fields of
+        of any of these as bytes, which is sent byte for byte. `history` is everything so far and then
+        what is new, as over HTTP: a list of items, or its JSON as bytes; only what is new is sent where
+        the server holds the rest, and `stats.full_reason` says why not. Further keywords are body fields of
         this turn that replace those of the session, or with None remove them; `overrides` is for
         fields whose name is taken here, or for JSON as bytes. Times are in seconds; None: the
         client's, math.inf: no limit.
         """
+        if input is not None and history is not None:
+            raise TypeError("give input (what is new) or history (everything), not both")
         if "timeout" in fields:
             raise TypeError("timeout is no body field; the limit of a whole turn is turn_timeout")
         pointer = _ffi.turn_start(
             self._handle.pointer(),
-            encode_input(input),
+            encode_input(input if history is None else history),
+            is_history=history is not None,
             overrides=b"" if overrides is None and not fields else encode_fields(overrides, fields),
             is_warm_up=warm_up,
             first_event_timeout_ms=limit_ms("first_event_timeout", first_event_timeout),
@@ -60,6 +67,12 @@ class SessionBase(Generic[_AnyTurn]):
             turn_timeout_ms=limit_ms("turn_timeout", turn_timeout),
         )
         return self._turn_type(self, pointer)
+
+    def fork(self: _Self) -> _Self:
+        """A session that goes on from where this one is: same settings, same history. The two do not
+        wait for each other; the fork's first turn is cheap if this session has not gone on by then."""
+        with self._handle.guard:
+            return type(self)(self._client, _ffi.session_fork(self._handle.pointer()))
 
     @property
     def response_id(self) -> Optional[str]:

@@ -16,6 +16,9 @@ public enum FullReason: Sendable, Equatable {
   case notFound
   /// The last response is incomplete in the middle of a call: it cannot be continued.
   case unfinishedCall
+  /// The caller's whole history is not the one so far with something added: the path of the first difference, as in
+  /// `input[3].content[0].text`.
+  case prefixChanged(String)
   /// The context is cached on a lane or connection that this turn could not use.
   case elsewhere
 }
@@ -32,6 +35,7 @@ extension FullReason: CustomStringConvertible {
     case .evicted: "evicted"
     case .notFound: "not_found"
     case .unfinishedCall: "unfinished_call"
+    case .prefixChanged(let path): "prefix_changed: \(path)"
     case .elsewhere: "elsewhere"
     }
   }

@@ -22,52 +22,71 @@ struct Chain {
 
   // MARK: Planning
 
+  /// Takes over the caller's own form of the history's end. False if the history has moved on meanwhile, so that
+  /// what was compared is not what is there.
+  mutating func align(with request: TurnRequest) -> Bool {
+    guard case .whole(let whole) = request.content,
+      case .same(let generation, let tail) = whole.basis
+    else { return true }
+    guard generation == history.generation else { return false }
+    if let tail { history.adopt(tail) }
+    return true
+  }
+
   /// Delta where the server holds the context, else the whole history.
   func plan(_ request: TurnRequest, on seat: Seat) -> PlannedRequest {
-    var context = RequestBody.Context.none
-    var items = [request.input.items]
-    var fullReason: FullReason?
-    var forkedFrom: Seat?
-    if !request.settings.hasConversation {
-      if let anchor {
-        fullReason = anchor.missing(on: seat)
-        context = .previousResponse(anchor.responseID)
-        if !anchor.isStored, let connection = anchor.connection, anchor.lane != seat.lane {
-          forkedFrom = Seat(connection: connection, lane: anchor.lane)
-        }
-      } else {
-        fullReason = unanchoredReason
-      }
-      if fullReason != nil {
-        context = .none
-        items = [history.items, request.input.items]
-        forkedFrom = nil
-      }
+    let settings = request.settings
+    let input = request.input.items
+    let fullBytes = RequestBody.httpCount(
+      settings: settings, history: replayed(request), input: input)
+    var body = RequestBody(settings, lane: seat.lane, isWarmUp: request.isWarmUp)
+    guard !settings.hasConversation else {
+      body.append(input)
+      return PlannedRequest(
+        body: body.finished(), fullReason: nil, forkedFrom: nil, fullBytes: fullBytes)
     }
+    if let reason = fullReason(request, on: seat) {
+      body.append(replayed(request), isStored: settings.isStored)
+      body.append(input)
+      return PlannedRequest(
+        body: body.finished(), fullReason: reason, forkedFrom: nil, fullBytes: fullBytes)
+    }
+    body.continue(from: anchor?.responseID ?? "")
+    body.append(input)
     return PlannedRequest(
-      body: RequestBody.create(
-        settings: request.settings, lane: seat.lane, context: context, items: items,
-        isWarmUp: request.isWarmUp),
-      fullReason: fullReason, forkedFrom: forkedFrom,
-      fullBytes: RequestBody.httpCount(
-        settings: request.settings,
-        joinedItemBytes: contextItems(request.settings).joinedCount(with: request.input.items)))
+      body: body.finished(), fullReason: nil, forkedFrom: laneForked(on: seat), fullBytes: fullBytes)
+  }
+
+  private func fullReason(_ request: TurnRequest, on seat: Seat) -> FullReason? {
+    if let path = request.changedPath { return .prefixChanged(path) }
+    guard let anchor else { return unanchoredReason }
+    return anchor.missing(on: seat)
+  }
+
+  private func laneForked(on seat: Seat) -> Seat? {
+    guard let anchor, !anchor.isStored, let connection = anchor.connection, anchor.lane != seat.lane
+    else { return nil }
+    return Seat(connection: connection, lane: anchor.lane)
   }
 
   /// The body that HTTP would need for a next turn.
   func fullBody(settings: Settings, input: TurnInput) -> [UInt8] {
-    RequestBody.http(
-      settings: settings.includingEncryptedReasoning(), items: [contextItems(settings), input.items])
+    let settings = settings.includingEncryptedReasoning()
+    var body = RequestBody(http: settings)
+    if !settings.hasConversation { body.append(history, isStored: settings.isStored) }
+    body.append(input.items)
+    return body.finished()
   }
 
   /// Calls of the last response that the request leaves without an output.
   func unanswered(by request: TurnRequest) -> [String] {
-    request.settings.hasConversation ? [] : history.unanswered(by: request.input)
+    guard !request.settings.hasConversation, request.changedPath == nil else { return [] }
+    return history.unanswered(by: request.input)
   }
 
-  /// What a full request says of the chain so far; in a conversation the server has it.
-  private func contextItems(_ settings: Settings) -> ItemList {
-    settings.hasConversation ? ItemList() : history.items
+  /// What a full request says besides its input: in a conversation the server has the rest.
+  private func replayed(_ request: TurnRequest) -> History {
+    request.settings.hasConversation || request.changedPath != nil ? History() : history
   }
 
   /// Whether what the next turn continues is the latest response of that very lane.
@@ -88,7 +107,8 @@ struct Chain {
     }
     // Gateways leave out done events, some or all.
     if output.count < terminal.count { output = terminal }
-    history.commit(input: turn.request.input.items, output: output)
+    if turn.request.changedPath != nil { history.replace() }
+    history.commit(input: turn.request.input.lasting, output: output)
     responseID = ResponseFields(text).idText
     guard !responseID.isEmpty else { return dropAnchor(.evicted) }
     anchor = Anchor(

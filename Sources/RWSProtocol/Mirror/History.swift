@@ -1,0 +1,259 @@
+import RWSJSON
+
+/// The committed chain: every item, in order, as the bytes that were sent or received, and what of it is sent
+/// when the chain has to be sent whole again (protocol.md, Full replay). Items are never reprinted.
+package struct History: Sendable {
+  /// Items that are treated alike. Only plain ones share a segment; what separates them belongs to it.
+  private struct Segment: Sendable {
+    var range: Range<Int>
+    let kind: ReplayItem.Kind
+    /// What it takes in a request to a server that stored it, and to one that did not; 0: nothing.
+    var bytesStored: Int
+    var bytesUnstored: Int
+  }
+
+  /// Where a turn's items begin, before what separates them from the ones before.
+  struct Boundary: Sendable {
+    let offset: Int
+    let itemIndex: Int
+  }
+
+  /// Bytes and segments of a full replay.
+  private struct Extent: Sendable {
+    var bytes = 0
+    var segments = 0
+
+    /// Joined by commas.
+    var joinedBytes: Int { bytes + max(0, segments - 1) }
+
+    mutating func add(_ count: Int) {
+      guard count > 0 else { return }
+      bytes += count
+      segments += 1
+    }
+
+    mutating func remove(_ count: Int) {
+      guard count > 0 else { return }
+      bytes -= count
+      segments -= 1
+    }
+  }
+
+  /// `{…},{…}`: the inside of a JSON array.
+  private(set) var log = ByteLog()
+  private(set) var boundaries: [Boundary] = []
+  package private(set) var itemCount = 0
+  /// `call_id`s of the last committed response that its continuation must answer, in order.
+  package private(set) var openCalls: [String] = []
+  /// Changes with every change of the history.
+  package private(set) var generation: UInt64 = 0
+  private var segments: [Segment] = []
+  /// Replay starts at the latest compaction item of a response: it stands for all that was before.
+  private var firstSegment = 0
+  private var extentStored = Extent()
+  private var extentUnstored = Extent()
+  /// The caller gives its whole history with each turn: all of it is kept, to be compared.
+  private var isCompared = false
+
+  package init() {}
+
+  package var isEmpty: Bool { itemCount == 0 }
+
+  // MARK: Growing
+
+  /// A turn has committed. Ids and boundary move together.
+  package mutating func commit(input: ItemList, output: [JSONValue]) {
+    generation &+= 1
+    mark()
+    if input.count > 0 {
+      separate()
+      append(input.joined[...], .plain, bytesReplayed: input.joined.count)
+      itemCount += input.count
+    }
+    mark()
+    openCalls = Self.openCalls(of: output)
+    for (item, kind) in zip(output, ReplayItem.kinds(ofOutput: output)) {
+      if item["type"]?.string == "compaction" { beginWindow() }
+      separate()
+      append(item, kind)
+      itemCount += 1
+    }
+  }
+
+  /// The caller's own form of the items behind `boundary` takes their place; it says the same.
+  mutating func adopt(_ tail: HistoryTail) {
+    generation &+= 1
+    isCompared = true
+    truncate(to: tail.boundary)
+    tail.text.withUnsafeBytes { text in
+      var written = 0
+      for item in tail.items {
+        log.append(UnsafeRawBufferPointer(rebasing: text[written..<item.range.lowerBound]))
+        append(item.value, item.kind)
+        itemCount += 1
+        written = item.range.upperBound
+      }
+    }
+  }
+
+  /// The caller's history differs from this one: its own takes the place of everything.
+  mutating func replace() {
+    let generation = self.generation
+    self = History()
+    self.generation = generation &+ 1
+    isCompared = true
+  }
+
+  private mutating func append(_ item: JSONValue, _ kind: ReplayItem.Kind) {
+    switch kind {
+    // What a caller compares stays as it was; else the clean form is kept.
+    case .unclean where !isCompared:
+      let bytes = ReplayItem.cleaned(item)
+      append(bytes[...], .plain, bytesReplayed: bytes.count)
+    case .plain, .bareReasoning:
+      append(item.bytes, kind, bytesReplayed: item.bytes.count)
+    case .unclean, .afterBareReasoning:
+      append(item.bytes, kind, bytesReplayed: ReplayItem.cleaned(item).count)
+    case .dropped:
+      append(item.bytes, kind, bytesReplayed: 0)
+    }
+  }
+
+  private mutating func append(
+    _ bytes: ArraySlice<UInt8>, _ kind: ReplayItem.Kind, bytesReplayed: Int
+  ) {
+    let start = log.count
+    log.append(bytes)
+    if kind == .plain, segments.count > firstSegment, let last = segments.popLast() {
+      if last.kind == .plain {
+        remove(last)
+        let range = last.range.lowerBound..<log.count
+        return add(
+          Segment(range: range, kind: .plain, bytesStored: range.count, bytesUnstored: range.count))
+      }
+      segments.append(last)
+    }
+    let bytesUnstored =
+      switch kind {
+      case .plain, .unclean, .dropped: bytesReplayed
+      case .bareReasoning: 0
+      case .afterBareReasoning: cleaned(start..<log.count, keepsID: false).count
+      }
+    add(
+      Segment(
+        range: start..<log.count, kind: kind, bytesStored: bytesReplayed, bytesUnstored: bytesUnstored))
+  }
+
+  private mutating func add(_ segment: Segment) {
+    segments.append(segment)
+    extentStored.add(segment.bytesStored)
+    extentUnstored.add(segment.bytesUnstored)
+  }
+
+  private mutating func remove(_ segment: Segment) {
+    extentStored.remove(segment.bytesStored)
+    extentUnstored.remove(segment.bytesUnstored)
+  }
+
+  private mutating func separate() {
+    if itemCount > 0 { log.append(CollectionOfOne(UInt8(ascii: ","))) }
+  }
+
+  private mutating func mark() {
+    if boundaries.last?.offset == log.count { return }
+    boundaries.append(Boundary(offset: log.count, itemIndex: itemCount))
+  }
+
+  private mutating func truncate(to boundary: Boundary) {
+    while let last = boundaries.last, last.offset > boundary.offset { boundaries.removeLast() }
+    while segments.count > firstSegment, let last = segments.last,
+      last.range.upperBound > boundary.offset
+    {
+      segments.removeLast()
+      remove(last)
+      guard last.range.lowerBound < boundary.offset else { continue }
+      let range = last.range.lowerBound..<boundary.offset
+      add(Segment(range: range, kind: .plain, bytesStored: range.count, bytesUnstored: range.count))
+    }
+    log.truncate(to: boundary.offset)
+    itemCount = boundary.itemIndex
+  }
+
+  /// Compaction: what was before the item that comes now is not replayed any more.
+  private mutating func beginWindow() {
+    for segment in segments[firstSegment...] { remove(segment) }
+    firstSegment = segments.count
+    guard !isCompared else { return }
+    let (open, generation) = (openCalls, self.generation)
+    self = History()
+    (openCalls, self.generation) = (open, generation)
+  }
+
+  // MARK: Replaying
+
+  /// - Parameter isStored: Whether the server that gets it is to have stored what it made.
+  func replayedBytes(isStored: Bool) -> Int {
+    (isStored ? extentStored : extentUnstored).joinedBytes
+  }
+
+  /// Appends the items, joined by commas.
+  func replay(to body: inout [UInt8], isStored: Bool) {
+    var isFirst = true
+    for segment in segments[firstSegment...] {
+      guard (isStored ? segment.bytesStored : segment.bytesUnstored) > 0 else { continue }
+      if !isFirst { body.append(UInt8(ascii: ",")) }
+      isFirst = false
+      switch segment.kind {
+      case .plain, .bareReasoning, .dropped:
+        log.forEachPiece(segment.range) { body.append(contentsOf: $0) }
+      case .unclean: body.append(contentsOf: cleaned(segment.range, keepsID: true))
+      case .afterBareReasoning: body.append(contentsOf: cleaned(segment.range, keepsID: isStored))
+      }
+    }
+  }
+
+  private func cleaned(_ range: Range<Int>, keepsID: Bool) -> [UInt8] {
+    let bytes = log.bytes(range)
+    guard let item = try? JSONValue(parsing: bytes) else { return bytes }
+    return ReplayItem.cleaned(item, keepsID: keepsID)
+  }
+
+  // MARK: Looking
+
+  /// The last boundary at or before `offset`.
+  func boundary(before offset: Int) -> Boundary {
+    var low = 0
+    var high = boundaries.count
+    while low < high {
+      let middle = (low + high) / 2
+      if boundaries[middle].offset <= offset { low = middle + 1 } else { high = middle }
+    }
+    return low > 0 ? boundaries[low - 1] : Boundary(offset: 0, itemIndex: 0)
+  }
+
+  /// How the item that begins at `offset` is treated.
+  func kind(at offset: Int) -> ReplayItem.Kind {
+    var low = 0
+    var high = segments.count
+    while low < high {
+      let middle = (low + high) / 2
+      if segments[middle].range.upperBound <= offset { low = middle + 1 } else { high = middle }
+    }
+    return low < segments.count ? segments[low].kind : .plain
+  }
+
+  package func unanswered(by input: TurnInput) -> [String] {
+    openCalls.filter { !input.answeredCalls.contains($0) }
+  }
+
+  /// Function and custom tool calls are the client's to answer; other kinds of call may have been
+  /// run by the server, which tells for itself.
+  private static func openCalls(of output: [JSONValue]) -> [String] {
+    output.compactMap { item in
+      switch item["type"]?.string {
+      case "function_call", "custom_tool_call": item["call_id"]?.string
+      default: nil
+      }
+    }
+  }
+}
