@@ -79,6 +79,7 @@ typedef int32_t rws_status;
     X(ERR_WOULD_DEADLOCK, -106, "a waiting call was made from a callback")                    \
     X(ERR_FORKED, -107, "the handle belongs to the parent process")                           \
     X(ERR_CANCELLED, -108, "the turn was cancelled by the caller")                            \
+    X(ERR_FULL_RESEND, -109, "strict mode: the whole history would have been sent again")     \
     X(ERR_MISSING_OUTPUT, -110, "a tool call of the last response has no output in the input")\
     X(ERR_DNS, -201, "the host name could not be resolved")                                   \
     X(ERR_CONNECT_REFUSED, -202, "the host refused the connection")                           \
@@ -224,7 +225,8 @@ typedef struct rws_client_options {
     uint64_t sent_message_bytes_max; /* of one sent message, uncompressed; at most 1 GiB; default 16 MiB for
                                         OpenAI's hosts, which refuse more, else 64 MiB */
     int32_t compression;       /* RWS_COMPRESSION_...; default automatic */
-    int32_t reserved;
+    int32_t is_strict;         /* 1: RWS_ERR_FULL_RESEND instead of an avoidable full resend, for tests of agents;
+                                  0: $RESPONSESWS_STRICT (1: on) */
     const char *proxy;         /* below; NULL: as the environment says; "": none */
     const char *no_proxy;      /* hosts reached without a proxy; NULL: $no_proxy; "": none */
     int64_t dns_timeout_ms;     /* of these stages alone; default: what connect_timeout_ms leaves */
@@ -591,13 +593,15 @@ typedef struct rws_stats {
     int32_t is_delta;            /* 1: previous_response_id was sent, 0: the whole history */
     int32_t resend_count;        /* times the request was sent again before it started */
     rws_string full_reason;      /* why not is_delta: "first", "reconnected", "lane_reused", "cancelled", "failed",
-                                    "evicted", "not_found", "unfinished_call", "elsewhere", or
-                                    "prefix_changed: " and the path of the first difference; empty with is_delta */
+                                    "evicted", "not_found", "unfinished_call", "instructions_changed", "elsewhere",
+                                    or "prefix_changed: " and the path of the first difference; empty with is_delta */
+    rws_string cache_break;      /* the first setting that changed so that the server's prompt cache is lost from there
+                                    on, as in "tools[2].name"; empty: none. Still a delta. */
 } rws_stats;
-#define RWS_STATS_INIT { sizeof(rws_stats), 0, 0, 0, 0, -1, -1, -1, -1, 0, 0, {"", 0} }
+#define RWS_STATS_INIT { sizeof(rws_stats), 0, 0, 0, 0, -1, -1, -1, -1, 0, 0, {"", 0}, {"", 0} }
 
 /**
- * @param stats_out  Its string is borrowed until the next call of this function on the turn, or its free.
+ * @param stats_out  Its strings are borrowed until the next call of this function on the turn, or its free.
  * @since 0.1
  */
 rws_status rws_turn_stats(rws_turn *turn, rws_stats *stats_out);

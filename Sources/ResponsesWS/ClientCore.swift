@@ -11,6 +11,7 @@ final class ClientCore: @unchecked Sendable {
   let loop: EventLoop
   let thread: IOThread
   let dialect: Dialect
+  let isStrict: Bool
   /// How every connection is made.
   let connect: ConnectOptions
   let proxies: ProxySetup
@@ -52,6 +53,7 @@ final class ClientCore: @unchecked Sendable {
         .invalidArgument, "sent_message_bytes_max must be from 1 byte to 1 GiB.")
     }
     self.options = options
+    isStrict = options.isEffectivelyStrict
     secrets = Secrets(options)
     do {
       (connect, proxies) = try Self.connectOptions(options)

@@ -82,6 +82,9 @@ public struct ClientOptions: Sendable {
   public var compression = Compression.automatic
   /// Shorter messages are sent uncompressed.
   public var compressionThreshold = 1024
+  /// A turn that would send the whole history again, though the agent could have avoided it, fails with `fullResend`:
+  /// for tests of agents. nil: `$RESPONSESWS_STRICT` (1: on).
+  public var isStrict: Bool?
   /// Receives log lines without newline and without credentials, on any thread of the library.
   public var log: (@Sendable (LogLevel, String) -> Void)?
   /// Lines up to this level are logged.
@@ -116,6 +119,10 @@ public struct ClientOptions: Sendable {
     var variables: [String: String] = [:]
     for name in ProxyRules.variables { variables[name] = Self.environment(name) }
     return ProxyRules(environment: variables, proxy: proxy, noProxy: noProxy)
+  }
+
+  var isEffectivelyStrict: Bool {
+    isStrict ?? (Self.environment("RESPONSESWS_STRICT") == "1")
   }
 
   private static func environment(_ name: String) -> String? {

@@ -142,7 +142,7 @@ public final class Session: Sendable {
     try state.admitTurn()
     let request = TurnRequest(
       id: client.core.makeTurnID(), content: content, settings: settings.merging(overrides),
-      isWarmUp: isWarmUp, limits: limits)
+      isWarmUp: isWarmUp, isStrict: client.core.isStrict, limits: limits)
     let turn = TurnCore(
       id: request.id, signal: signal, onEvent: onEvent, onEnd: { [state] in state.turnEnded() })
     let start = Instant(nanoseconds: MonotonicClock.now())

@@ -70,6 +70,7 @@ extension ClientOptions {
       sentMessageBytesMax = Int(clamping: options.sent_message_bytes_max)
     }
     compression = try Self.compression(options.compression)
+    if options.is_strict != 0 { isStrict = true }
     if options.compression_threshold != 0 {
       compressionThreshold = Int(clamping: options.compression_threshold)
     }

@@ -316,6 +316,7 @@ extension rws_stats {
   fileprivate init(_ stats: TurnStats, _ borrowed: Borrowed) {
     self.init()
     full_reason = borrowed.string(stats.fullReason?.description ?? "")
+    cache_break = borrowed.string(stats.cacheBreak ?? "")
     request_bytes = UInt64(clamping: stats.requestBytes)
     full_request_bytes = UInt64(clamping: stats.fullRequestBytes)
     received_bytes = UInt64(clamping: stats.receivedBytes)

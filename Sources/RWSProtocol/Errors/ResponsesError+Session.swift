@@ -1,5 +1,12 @@
 /// What a session itself refuses or ends.
 extension ResponsesError {
+  /// Strict mode.
+  static func fullResend(_ reason: FullReason) -> ResponsesError {
+    ResponsesError(
+      .fullResend,
+      "Strict mode: the whole history would have been sent again (\(reason)). Nothing was sent.")
+  }
+
   static var historyMoved: ResponsesError {
     ResponsesError(
       .busy,

@@ -13,6 +13,7 @@ public enum Status: Int32, Sendable, CaseIterable {
   case wouldDeadlock = -106
   case forked = -107
   case cancelled = -108
+  case fullResend = -109
   case missingOutput = -110
   case dns = -201
   case connectRefused = -202
@@ -71,6 +72,8 @@ public enum Status: Int32, Sendable, CaseIterable {
       ("RWS_ERR_WOULD_DEADLOCK", "a waiting call was made from a callback")
     case .forked: ("RWS_ERR_FORKED", "the handle belongs to the parent process")
     case .cancelled: ("RWS_ERR_CANCELLED", "the turn was cancelled by the caller")
+    case .fullResend:
+      ("RWS_ERR_FULL_RESEND", "strict mode: the whole history would have been sent again")
     case .missingOutput:
       ("RWS_ERR_MISSING_OUTPUT", "a tool call of the last response has no output in the input")
     case .dns: ("RWS_ERR_DNS", "the host name could not be resolved")

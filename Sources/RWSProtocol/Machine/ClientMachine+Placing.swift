@@ -19,8 +19,13 @@ extension ClientMachine {
         end(turn, .failed, .missingOutput(missing), now)
         continue
       }
-      if let seat = seat(session, now) { send(turn, on: seat, now) }
-      return
+      guard let seat = seat(session, now) else { return }
+      let planned = session.chain.plan(turn.request, on: seat)
+      if turn.request.isStrict, let reason = planned.fullReason, !reason.isExpected {
+        end(turn, .failed, .fullResend(reason), now)
+        continue
+      }
+      return send(turn, planned, on: seat, now)
     }
   }
 
@@ -121,11 +126,11 @@ extension ClientMachine {
 
   // MARK: Sending
 
-  func send(_ turn: ActiveTurn, on seat: Seat, _ now: Instant) {
+  func send(_ turn: ActiveTurn, _ planned: Chain.PlannedRequest, on seat: Seat, _ now: Instant) {
     let connection = seat.connection
-    let planned = turn.session.chain.plan(turn.request, on: seat)
     turn.phase = .sending(seat)
     turn.stats.fullReason = planned.fullReason
+    turn.stats.cacheBreak = turn.session.chain.cacheBreak(turn.request)
     turn.stats.requestBytes = planned.body.count
     turn.stats.fullRequestBytes = planned.fullBytes
     if let source = planned.forkedFrom {

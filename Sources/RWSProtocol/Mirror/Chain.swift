@@ -13,6 +13,11 @@ struct Chain {
     let fullBytes: Int
   }
 
+  /// Settings of the last committed turn.
+  private var settings: Settings?
+  /// What the server has taken as instructions of the chain, where it takes them only at its start.
+  private var initialInstructions: JSONValue?
+
   private(set) var history = History()
   private(set) var anchor: Anchor?
   /// Why there is no anchor.
@@ -39,28 +44,40 @@ struct Chain {
     let input = request.input.items
     let fullBytes = RequestBody.httpCount(
       settings: settings, history: replayed(request), input: input)
-    var body = RequestBody(settings, lane: seat.lane, isWarmUp: request.isWarmUp)
-    guard !settings.hasConversation else {
-      body.append(input)
-      return PlannedRequest(
-        body: body.finished(), fullReason: nil, forkedFrom: nil, fullBytes: fullBytes)
-    }
-    if let reason = fullReason(request, on: seat) {
+    let reason = settings.hasConversation ? nil : fullReason(request, on: seat)
+    let continues = !settings.hasConversation && reason == nil
+    let dialect = seat.connection.route.dialect
+    var body = RequestBody(
+      continues && dialect.refusesInstructionsWithAnchor
+        ? settings.removing("instructions") : settings,
+      lane: seat.lane, isWarmUp: request.isWarmUp)
+    if continues {
+      body.continue(from: anchor?.responseID ?? "")
+    } else {
       body.append(replayed(request), isStored: settings.isStored)
-      body.append(input)
-      return PlannedRequest(
-        body: body.finished(), fullReason: reason, forkedFrom: nil, fullBytes: fullBytes)
     }
-    body.continue(from: anchor?.responseID ?? "")
     body.append(input)
     return PlannedRequest(
-      body: body.finished(), fullReason: nil, forkedFrom: laneForked(on: seat), fullBytes: fullBytes)
+      body: body.finished(), fullReason: reason, forkedFrom: continues ? laneForked(on: seat) : nil,
+      fullBytes: fullBytes)
   }
 
   private func fullReason(_ request: TurnRequest, on seat: Seat) -> FullReason? {
     if let path = request.changedPath { return .prefixChanged(path) }
     guard let anchor else { return unanchoredReason }
-    return anchor.missing(on: seat)
+    if let reason = anchor.missing(on: seat) { return reason }
+    let dialect = seat.connection.route.dialect
+    if dialect.refusesInstructionsWithAnchor,
+      request.settings["instructions"]?.utf8 != initialInstructions?.utf8
+    {
+      return .instructionsChanged
+    }
+    return nil
+  }
+
+  /// The first changed setting that costs the prompt cache; nil: none, or nothing is cached.
+  func cacheBreak(_ request: TurnRequest) -> String? {
+    settings.flatMap { CacheBreak.path(from: $0, to: request.settings) }
   }
 
   private func laneForked(on seat: Seat) -> Seat? {
@@ -109,6 +126,8 @@ struct Chain {
     if output.count < terminal.count { output = terminal }
     if turn.request.changedPath != nil { history.replace() }
     history.commit(input: turn.request.input.lasting, output: output)
+    settings = turn.request.settings
+    if !turn.stats.isDelta { initialInstructions = turn.request.settings["instructions"] }
     responseID = ResponseFields(text).idText
     guard !responseID.isEmpty else { return dropAnchor(.evicted) }
     anchor = Anchor(

@@ -19,8 +19,22 @@ public enum FullReason: Sendable, Equatable {
   /// The caller's whole history is not the one so far with something added: the path of the first difference, as in
   /// `input[3].content[0].text`.
   case prefixChanged(String)
+  /// The server takes instructions only at a chain's start, and they are others now.
+  case instructionsChanged
   /// The context is cached on a lane or connection that this turn could not use.
   case elsewhere
+}
+
+extension FullReason {
+  /// Whether an agent that does everything right would meet it too.
+  var isExpected: Bool {
+    switch self {
+    case .first: true
+    case .reconnected, .laneReused, .cancelled, .failed, .evicted, .notFound, .unfinishedCall,
+      .prefixChanged, .instructionsChanged, .elsewhere:
+      false
+    }
+  }
 }
 
 extension FullReason: CustomStringConvertible {
@@ -36,6 +50,7 @@ extension FullReason: CustomStringConvertible {
     case .notFound: "not_found"
     case .unfinishedCall: "unfinished_call"
     case .prefixChanged(let path): "prefix_changed: \(path)"
+    case .instructionsChanged: "instructions_changed"
     case .elsewhere: "elsewhere"
     }
   }

@@ -71,6 +71,12 @@ package struct Settings: Sendable, Equatable {
     return merged
   }
 
+  func removing(_ name: String) -> Settings {
+    var copy = self
+    copy.fields.removeAll { $0.name == name }
+    return copy
+  }
+
   /// With `store: false` the only copy of the reasoning is the ciphertext in the output; a chain
   /// that lacks it cannot be replayed (protocol.md, Settings: Reasoning). A caller's `include` stands.
   package func includingEncryptedReasoning() -> Settings {

@@ -12,16 +12,19 @@ package struct TurnRequest: Sendable {
   /// The session's settings with the turn's overrides.
   package let settings: Settings
   package let isWarmUp: Bool
+  /// A full resend that an agent could have avoided is an error, for tests of agents.
+  package let isStrict: Bool
   package let limits: TurnLimits
 
   package init(
     id: TurnID, content: Content, settings: Settings, isWarmUp: Bool = false,
-    limits: TurnLimits = TurnLimits()
+    isStrict: Bool = false, limits: TurnLimits = TurnLimits()
   ) {
     self.id = id
     self.content = content
     self.settings = settings.includingEncryptedReasoning()
     self.isWarmUp = isWarmUp
+    self.isStrict = isStrict
     self.limits = limits
   }
 

@@ -15,6 +15,9 @@ public struct TurnStats: Sendable, Equatable {
   public internal(set) var end: Int64?
   /// Why the whole history was sent; nil: only what is new was.
   public internal(set) var fullReason: FullReason? = .first
+  /// The first setting that differs from the last turn's so that the server's prompt cache is lost from there on, as a
+  /// path (`tools[2].name`); nil: none. The turn is a delta all the same.
+  public internal(set) var cacheBreak: String?
   /// Whether `previous_response_id`, or a conversation, stood for the history.
   public var isDelta: Bool { fullReason == nil }
   /// Times the request was sent again before it had started.

@@ -66,6 +66,7 @@ class ClientBase:
         message_bytes_max: Optional[int] = None,
         sent_message_bytes_max: Optional[int] = None,
         compression: bool = True,
+        strict: bool = False,
         compression_threshold: Optional[int] = None,
         log: Optional[Log] = None,
         log_level: Optional[int] = None,
@@ -100,6 +101,8 @@ class ClientBase:
         message_bytes_max: of one received message (64 MiB).
         sent_message_bytes_max: of one sent message, before compression; a larger request fails at
             once with MessageTooLarge (16 MiB for OpenAI's hosts, which refuse more, else 64 MiB).
+        strict: a turn that would send the whole history again, though the agent could have avoided
+            it, raises FullResend: for tests of agents. Also by $RESPONSESWS_STRICT=1.
         compression: offer permessage-deflate (RFC 7692), and use it where the server accepts it.
         compression_threshold: shorter messages are sent uncompressed (1024 bytes).
         log: a logging.Logger, or a callable of level (LOG_…) and line. It may be called on a
@@ -138,6 +141,7 @@ class ClientBase:
                 message_bytes_max=_byte_count("message_bytes_max", message_bytes_max),
                 sent_message_bytes_max=_byte_count(
                     "sent_message_bytes_max", sent_message_bytes_max),
+                is_strict=strict,
                 compression=(
                     _ffi.COMPRESSION_AUTOMATIC if compression else _ffi.COMPRESSION_OFF),
                 compression_threshold=_byte_count("compression_threshold", compression_threshold),

@@ -12,6 +12,7 @@
     │   ├── WouldDeadlock
     │   ├── Forked
     │   ├── Cancelled            the turn was cancelled by the caller
+    │   ├── FullResend           strict mode: the whole history would have been sent again
     │   └── MissingOutput        a tool call was left without its output
     ├── NetworkError             the network
     │   ├── DNSError
@@ -70,6 +71,7 @@ class Status(IntEnum):
     ERR_WOULD_DEADLOCK = -106
     ERR_FORKED = -107
     ERR_CANCELLED = -108
+    ERR_FULL_RESEND = -109
     ERR_MISSING_OUTPUT = -110
     ERR_DNS = -201
     ERR_CONNECT_REFUSED = -202
@@ -238,6 +240,12 @@ class Cancelled(UsageError):
     """The turn was cancelled by the caller."""
 
     default_status = Status.ERR_CANCELLED
+
+
+class FullResend(UsageError):
+    """Strict mode: the whole history would have been sent again."""
+
+    default_status = Status.ERR_FULL_RESEND
 
 
 class MissingOutput(UsageError):
@@ -458,6 +466,7 @@ CLASS_OF_STATUS: Dict[int, Type[ResponsesWSError]] = {
     Status.ERR_WOULD_DEADLOCK: WouldDeadlock,
     Status.ERR_FORKED: Forked,
     Status.ERR_CANCELLED: Cancelled,
+    Status.ERR_FULL_RESEND: FullResend,
     Status.ERR_MISSING_OUTPUT: MissingOutput,
     Status.ERR_DNS: DNSError,
     Status.ERR_CONNECT_REFUSED: ConnectionRefused,

@@ -116,7 +116,7 @@ class ClientOptions(Structure):
         ("compression_threshold", c_uint64),
         ("sent_message_bytes_max", c_uint64),
         ("compression", c_int32),
-        ("reserved", c_int32),
+        ("is_strict", c_int32),
         ("proxy", c_char_p),
         ("no_proxy", c_char_p),
         ("dns_timeout_ms", c_int64),
@@ -229,6 +229,7 @@ class Stats(Structure):
         ("is_delta", c_int32),
         ("resend_count", c_int32),
         ("full_reason", String),
+        ("cache_break", String),
     ]
 
 
@@ -435,6 +436,7 @@ def client_new(
     message_bytes_max: int,
     sent_message_bytes_max: int,
     compression: int,
+    is_strict: bool,
     compression_threshold: int,
     log_key: Optional[int],
     log_level: int,
@@ -471,6 +473,7 @@ def client_new(
         message_bytes_max=message_bytes_max,
         sent_message_bytes_max=sent_message_bytes_max,
         compression=compression,
+        is_strict=is_strict,
         compression_threshold=compression_threshold,
         log_level=log_level,
     )

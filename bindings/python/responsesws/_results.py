@@ -60,6 +60,9 @@ class Stats(NamedTuple):
     full_reason: str
     """Why the whole history was sent: "first", "reconnected", "prefix_changed: input[3].role", …;
     empty if only what is new was."""
+    cache_break: str
+    """The first setting that changed so that the server's prompt cache is lost from there on, as in
+    "tools[2].name"; empty: none."""
 
 
 class ToolCall(NamedTuple):
@@ -118,6 +121,7 @@ def stats(measured: _ffi.Stats) -> Stats:
         is_delta=bool(measured.is_delta),
         resend_count=measured.resend_count,
         full_reason=measured.full_reason.text(),
+        cache_break=measured.cache_break.text(),
     )
 
 
