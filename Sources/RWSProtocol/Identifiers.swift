@@ -4,6 +4,11 @@ package struct TurnID: Hashable, Sendable {
   package init(_ value: UInt64) { self.value = value }
 }
 
+package struct SteerID: Hashable, Sendable {
+  package let value: UInt64
+  package init(_ value: UInt64) { self.value = value }
+}
+
 package struct SessionID: Hashable, Sendable {
   package let value: UInt64
   package init(_ value: UInt64) { self.value = value }

@@ -34,6 +34,11 @@ extension ClientCore {
     drive { $0.connect(session, now: $1) }
   }
 
+  func steer(_ turn: TurnID, _ steer: SteerCore, _ input: TurnInput, responseID: String) {
+    steers[steer.id] = steer
+    drive { $0.steer(turn, as: steer.id, input, responseID: responseID, now: $1) }
+  }
+
   /// The caller has read enough of the turn's queue.
   func resume(_ turn: TurnID) {
     drive { $0.setUnread(false, turn, now: $1) }
@@ -81,6 +86,15 @@ extension ClientCore {
       links[connection.id] = Link(connection, self)
     case .send(let connection, let body, let turn):
       send(body, of: turn, on: connection)
+    case .sendSteer(let connection, let event, _):
+      // Lost with the connection if it is not taken; that ends the turn and tells the steer.
+      links[connection.id]?.channel?.send(text: event, tag: 0)
+    case .steered(let id, let state):
+      steers[id]?.change(to: state)
+      if state.isSettled { steers[id] = nil }
+    case .succeeded(let turn, let successor):
+      guard let steer = steers.values.first(where: { $0.turn.id == turn }) else { return }
+      turns[successor] = steer.turn.makeSuccessor(successor)
     case .pause(let connection, let isPaused):
       guard let channel = links[connection.id]?.channel else { return }
       if isPaused { channel.pauseReading() } else { channel.resumeReading() }

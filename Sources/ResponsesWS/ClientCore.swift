@@ -27,11 +27,13 @@ final class ClientCore: @unchecked Sendable {
   private var hasSilentPeer = false
   private var lastSession: UInt64 = 0
   private var lastTurn: UInt64 = 0
+  private var lastSteer: UInt64 = 0
 
   // On the loop:
   let machine = ClientMachine()
   var links: [ConnectionID: Link] = [:]
   var turns: [TurnID: TurnCore] = [:]
+  var steers: [SteerID: SteerCore] = [:]
   var connectWaiters: [SessionID: [@Sendable (ResponsesError?) -> Void]] = [:]
   var timer: (id: TimerID, due: Instant)?
   var isPerforming = false
@@ -118,6 +120,13 @@ final class ClientCore: @unchecked Sendable {
     lock.withLock {
       lastSession += 1
       return SessionID(lastSession)
+    }
+  }
+
+  func makeSteerID() -> SteerID {
+    lock.withLock {
+      lastSteer += 1
+      return SteerID(lastSteer)
     }
   }
 

@@ -32,6 +32,8 @@ final class TurnCore: @unchecked Sendable {
   private var stats = TurnStats()
   private var end: TurnEnd?
   private var onArrival: [@Sendable () -> Void] = []
+  private var steers: [SteerCore] = []
+  private var successor: TurnCore?
 
   init(
     id: TurnID, signal: ReadinessSignal, onEvent: (@Sendable (Event?) -> Void)?,
@@ -208,6 +210,43 @@ final class TurnCore: @unchecked Sendable {
       queue = EventQueue()
       unsignal()
       while waitingForCallback, isCallbackRunning { _ = arrived.wait(lock, until: nil) }
+    }
+    // Nobody will take it, nor read it.
+    lock.withLock { successor }?.abandonUnlessTaken()
+  }
+
+  // MARK: Steering
+
+  func admit(_ steer: SteerCore) { lock.withLock { steers.append(steer) } }
+
+  /// A steer's state has changed: who waits for a successor looks again.
+  func noteSteered() { lock.withLock { arrived.broadcast() } }
+
+  /// The turn that the server lets follow by itself. It is read, never called back, and keeps no slot of the session's.
+  func makeSuccessor(_ id: TurnID) -> TurnCore {
+    let made = TurnCore(id: id, signal: signal, onEvent: nil, onEnd: {})
+    lock.withLock {
+      successor = made
+      arrived.broadcast()
+    }
+    return made
+  }
+
+  func waitForSuccessor(until deadline: Int64?) -> TurnCore? {
+    lock.withLock {
+      while successor == nil, mayHaveSuccessor {
+        guard deadline != 0, arrived.wait(lock, until: deadline) else { break }
+      }
+      return successor
+    }
+  }
+
+  var isSuccessorOpen: Bool { lock.withLock { successor == nil && mayHaveSuccessor } }
+
+  private var mayHaveSuccessor: Bool {
+    steers.contains { steer in
+      let state = steer.state
+      return !state.isSettled && state != .pending
     }
   }
 

@@ -1,5 +1,12 @@
 /// What a session itself refuses or ends.
 extension ResponsesError {
+  static var steeringLost: ResponsesError {
+    ResponsesError(
+      .connectionLost,
+      "The turn ended before the server said what became of the steering input. It may have been used.")
+      .with(.unknown)
+  }
+
   /// Strict mode.
   static func fullResend(_ reason: FullReason) -> ResponsesError {
     ResponsesError(

@@ -4,6 +4,11 @@ package enum Action {
   case connect(Connection)
   /// Send one text message; answered by `flushed` once the kernel has all of it.
   case send(Connection, [UInt8], TurnID)
+  /// Send one text message that belongs to a turn that runs.
+  case sendSteer(Connection, [UInt8], TurnID)
+  case steered(SteerID, Steer.State)
+  /// The server has let a turn follow the first one by itself; it runs.
+  case succeeded(TurnID, TurnID)
   /// Read from the connection no more (true), or again.
   case pause(Connection, Bool)
   /// Begin the closing handshake and forget the connection: no answer is expected.

@@ -3,6 +3,8 @@
 struct AlarmQueue {
   enum Alarm {
     case turn(ActiveTurn)
+    /// A successor that was expected has not come.
+    case successor(ActiveTurn)
     /// The rate of new connections allows one more.
     case dial(Route)
     /// A connection that nobody uses may be closed.

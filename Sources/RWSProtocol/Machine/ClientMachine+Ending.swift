@@ -29,6 +29,8 @@ extension ClientMachine {
   }
 
   func rewind(_ turn: ActiveTurn, reason: String) {
+    for steer in turn.steersAhead { settle(steer, .unknown(.steeringLost)) }
+    turn.steersAhead = []
     turn.rewind(reason: reason)
     turn.appendNotice(type: "rws.resent", reason: reason)
     deliver(turn)
@@ -47,6 +49,10 @@ extension ClientMachine {
   ) {
     deliver(turn)
     releaseSource(of: turn, now)
+    if turn.session.awaited !== turn {
+      loseSteers(of: turn, error ?? .steeringLost)
+      for steer in turn.steersAhead { settle(steer, .unknown(.steeringLost)) }
+    }
     turn.phase = .ended
     turns[turn.request.id] = nil
     if turn.session.active === turn { turn.session.active = nil }
@@ -63,6 +69,10 @@ extension ClientMachine {
     _ connection: Connection, _ now: Instant, verdict: (ActiveTurn) -> ResponsesError?
   ) {
     let turns = connection.runningTurns
+    for turn in connection.awaitedTurns {
+      turn.session.awaited = nil
+      loseSteers(of: turn, .steeringLost)
+    }
     let sessions = remove(connection)
     for turn in turns {
       releaseSource(of: turn, now)

@@ -12,6 +12,9 @@ extension ClientMachine {
     switch connection[lane].use {
     // Without a request in flight it is about nothing that anybody waits for.
     case .idle: break
+    case .awaitingSuccessor(let turn):
+      for steer in turn.steers where steer.state.isAwaited { settle(steer, .returned(error)) }
+      stopAwaiting(turn, now)
     case .quarantined: drained(connection, lane, fields, text, now)
     case .running(let turn):
       if resend(turn, after: error, now) { return }

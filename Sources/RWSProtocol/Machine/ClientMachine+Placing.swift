@@ -2,7 +2,7 @@
 extension ClientMachine {
   /// Moves the session's head turn on as far as its lane allows.
   func pump(_ session: SessionState, _ now: Instant) {
-    while !session.isClosed {
+    while !session.isClosed, session.awaited == nil {
       if session.active == nil {
         guard !session.queue.isEmpty else { return }
         let turn = session.queue.removeFirst()
@@ -137,6 +137,12 @@ extension ClientMachine {
       turn.forkedFrom = source
       source.connection[source.lane].pendingForks += 1
     }
+    if planned.fullReason == nil, turn.session.chain.isAnchored(at: seat) {
+      turn.steersAhead = turn.session.pendingSteers
+    } else {
+      for steer in turn.session.pendingSteers { settle(steer, .unknown(.steeringLost)) }
+    }
+    turn.session.pendingSteers = []
     // A former tenant's context goes when another's response comes.
     if !turn.session.chain.isAnchored(at: seat) { connection[seat.lane].evict(.laneReused) }
     connection.begin(turn, on: seat.lane)

@@ -16,6 +16,7 @@ extension ClientMachine {
     switch connection[lane].use {
     case .idle: break
     case .running(let turn): received(fields, text, turn, now)
+    case .awaitingSuccessor(let turn): received(fields, text, after: turn, now)
     case .quarantined:
       guard fields.kind.isTerminal else { return }
       drained(connection, lane, fields, text, now)
@@ -40,9 +41,18 @@ extension ClientMachine {
       .customToolCallInputDone, .reasoningSummaryPartAdded, .reasoningSummaryPartDone,
       .reasoningSummaryTextDone, .reasoningTextDone:
       break
-    case .other, .notice, .error:
+    case .other:
+      _ = received(steering: fields, text, turn)
+    case .notice, .error:
       break
-    case .responseCreated, .responseQueued:
+    case .responseCreated:
+      turn.hasStarted = true
+      for steer in turn.steersAhead { settle(steer, .committed) }
+      if !turn.steers.isEmpty {
+        turn.responseID = ResponseFields(fields.response.bytes(in: text)).idText
+        sendSteers(of: turn)
+      }
+    case .responseQueued:
       turn.hasStarted = true
     case .responseInProgress:
       turn.hasStarted = true
@@ -86,9 +96,13 @@ extension ClientMachine {
     let isComplete = fields.kind == .responseCompleted
     seat.connection[seat.lane].hold(ResponseFields(response).idText)
     turn.session.chain.commit(turn, response: response, isComplete: isComplete, at: seat)
-    vacate(turn, seat)
-    end(turn, isComplete ? .completed : .incomplete, nil, now)
-    settle(seat.connection, turn.session, now)
+    if awaitsSuccessor(turn, seat, now) {
+      end(turn, isComplete ? .completed : .incomplete, nil, now)
+    } else {
+      vacate(turn, seat)
+      end(turn, isComplete ? .completed : .incomplete, nil, now)
+      settle(seat.connection, turn.session, now)
+    }
   }
 
   /// The request ended with an error of the API.

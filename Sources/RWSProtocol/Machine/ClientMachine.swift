@@ -27,6 +27,7 @@ package final class ClientMachine {
   var turns: [TurnID: ActiveTurn] = [:]
   var alarms = AlarmQueue()
   var nextConnection: UInt64 = 1
+  var nextSuccessor: UInt64 = 1
   var actions: [Action] = []
 
   package init(limits: PoolLimits = PoolLimits()) {
@@ -71,6 +72,8 @@ package final class ClientMachine {
       actions.append(.connectEnded(id, ResponsesError(.closed, "The session was closed.")))
     }
     let error = ResponsesError(.cancelled, "The session was closed while the turn ran.")
+    if let awaited = session.awaited { loseSteers(of: awaited, .steeringLost) }
+    session.awaited = nil
     let waiting = session.queue
     session.queue = []
     if let turn = session.active { abandon(turn, .cancelled, error, now) }
@@ -228,6 +231,7 @@ package final class ClientMachine {
     while let alarm = alarms.pop(due: now) {
       switch alarm {
       case .turn(let turn): expire(turn, now)
+      case .successor(let turn): expireSuccessor(of: turn, now)
       case .dial(let route):
         route.isDialDue = false
         serve(route, now)

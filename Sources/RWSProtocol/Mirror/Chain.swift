@@ -42,8 +42,7 @@ struct Chain {
   func plan(_ request: TurnRequest, on seat: Seat) -> PlannedRequest {
     let settings = request.settings
     let input = request.input.items
-    let fullBytes = RequestBody.httpCount(
-      settings: settings, history: replayed(request), input: input)
+    let fullBytes = self.fullBytes(request)
     let reason = settings.hasConversation ? nil : fullReason(request, on: seat)
     let continues = !settings.hasConversation && reason == nil
     let dialect = seat.connection.route.dialect
@@ -60,6 +59,12 @@ struct Chain {
     return PlannedRequest(
       body: body.finished(), fullReason: reason, forkedFrom: continues ? laneForked(on: seat) : nil,
       fullBytes: fullBytes)
+  }
+
+  /// Length of the body that HTTP would need.
+  func fullBytes(_ request: TurnRequest) -> Int {
+    RequestBody.httpCount(
+      settings: request.settings, history: replayed(request), input: request.input.items)
   }
 
   private func fullReason(_ request: TurnRequest, on seat: Seat) -> FullReason? {
@@ -125,7 +130,7 @@ struct Chain {
     // Gateways leave out done events, some or all.
     if output.count < terminal.count { output = terminal }
     if turn.request.changedPath != nil { history.replace() }
-    history.commit(input: turn.request.input.lasting, output: output)
+    history.commit(input: turn.lastingInput, output: output)
     settings = turn.request.settings
     if !turn.stats.isDelta { initialInstructions = turn.request.settings["instructions"] }
     responseID = ResponseFields(text).idText

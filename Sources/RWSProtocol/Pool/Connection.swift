@@ -102,6 +102,10 @@ package final class Connection {
     inFlight += 1
   }
 
+  func awaitSuccessor(of turn: ActiveTurn, on lane: Int) {
+    lanes[lane].use = .awaitingSuccessor(turn)
+  }
+
   func quarantine(_ lane: Int) {
     lanes[lane].use = .quarantined
   }
@@ -114,6 +118,10 @@ package final class Connection {
 
   var runningTurns: [ActiveTurn] {
     lanes.compactMap { if case .running(let turn) = $0.use { turn } else { nil } }
+  }
+
+  var awaitedTurns: [ActiveTurn] {
+    lanes.compactMap { if case .awaitingSuccessor(let turn) = $0.use { turn } else { nil } }
   }
 
   /// The one lane that has a response in flight; nil: none has, or several.

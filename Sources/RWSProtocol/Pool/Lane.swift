@@ -7,6 +7,8 @@ struct Lane {
     /// A cancelled turn's response runs on, for the API has no cancel. Until its terminal event nothing else may
     /// be sent here, lest a late event answer the next request.
     case quarantined
+    /// The turn has ended; the server may let another follow by itself.
+    case awaitingSuccessor(ActiveTurn)
   }
 
   var use = Use.idle

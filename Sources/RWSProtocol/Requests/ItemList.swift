@@ -14,4 +14,10 @@ package struct ItemList: Sendable, Equatable {
     joined.append(contentsOf: item)
     count += 1
   }
+
+  package mutating func append(contentsOf other: ItemList) {
+    guard other.count > 0 else { return }
+    append(other.joined)
+    count += other.count - 1
+  }
 }

@@ -38,6 +38,12 @@ package struct TurnInput: Sendable, Equatable {
     }
   }
 
+  mutating func append(_ other: TurnInput) {
+    items.append(contentsOf: other.items)
+    lasting.append(contentsOf: other.lasting)
+    answeredCalls.formUnion(other.answeredCalls)
+  }
+
   private static func lasting(_ items: [JSONValue]) -> ItemList {
     var list = ItemList()
     for item in items where item["type"]?.string != "compaction_trigger" { list.append(item.bytes) }

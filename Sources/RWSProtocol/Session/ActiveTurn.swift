@@ -30,6 +30,12 @@ final class ActiveTurn {
   var finishedItems: [(outputIndex: Int64, item: JSONValue)] = []
   /// The lane whose latest response it continues on another, until the server has begun.
   var forkedFrom: Seat?
+  /// Known when somebody steers it.
+  var responseID = ""
+  /// Input for the response that runs, in the order of its submission.
+  var steers: [Steer] = []
+  /// Steers of the turn before that the server puts at the head of this one's input.
+  var steersAhead: [Steer] = []
   /// Events received and not yet delivered.
   private(set) var batch: EventBatch?
   /// What the last delivered batch held: the next one is likely to hold as much.
@@ -98,8 +104,18 @@ final class ActiveTurn {
   /// Back to the start, to be sent again.
   func rewind(reason: String) {
     phase = .placing
+    responseID = ""
     resendReasons.insert(reason)
     stats.resendCount += 1
+  }
+
+  /// What it adds to the context: the steers that its request commits come first.
+  var lastingInput: ItemList {
+    guard !steersAhead.isEmpty else { return request.input.lasting }
+    var items = ItemList()
+    for steer in steersAhead { items.append(contentsOf: steer.input.lasting) }
+    items.append(contentsOf: request.input.lasting)
+    return items
   }
 
   // MARK: Events

@@ -7,6 +7,10 @@ final class SessionState {
   var seat: Seat?
   var active: ActiveTurn?
   var queue: [ActiveTurn] = []
+  /// A turn that has ended and may have a successor by itself; until that is settled nothing is sent.
+  var awaited: ActiveTurn?
+  /// Steers that the server holds until the last response's calls are answered.
+  var pendingSteers: [Steer] = []
   /// The caller wants to be told when there is a connection.
   var isConnectWanted = false
   /// In the list of those who wait for a seat or a slot.
@@ -21,7 +25,7 @@ final class SessionState {
     lastUse = now
   }
 
-  var isIdle: Bool { active == nil && queue.isEmpty && !isConnectWanted }
+  var isIdle: Bool { active == nil && queue.isEmpty && awaited == nil && !isConnectWanted }
 
   /// Needs a seat, or the right to send from the one it has.
   var isReadyToSend: Bool {
