@@ -81,7 +81,10 @@ public final class Turn: Sendable {
   /// runs no more (called from that callback: after it has returned).
   package func abandon() {
     guard !session.client.core.isForkedChild else { return }
-    core.abandon(waitingForCallback: !session.client.core.thread.isCurrent)
+    let client = session.client.core
+    if let untaken = core.abandon(waitingForCallback: !client.thread.isCurrent) {
+      client.loop.post { client.resume(untaken.id) }
+    }
     requestCancel()
   }
 

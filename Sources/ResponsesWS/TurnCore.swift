@@ -34,6 +34,7 @@ final class TurnCore: @unchecked Sendable {
   private var onArrival: [@Sendable () -> Void] = []
   private var steers: [SteerCore] = []
   private var successor: TurnCore?
+  private var isSuccessorTaken = false
 
   init(
     id: TurnID, signal: ReadinessSignal, onEvent: (@Sendable (Event?) -> Void)?,
@@ -203,16 +204,18 @@ final class TurnCore: @unchecked Sendable {
   }
 
   /// The handle is gone: nothing will be read any more.
-  func abandon(waitingForCallback: Bool) {
-    lock.withLock {
+  /// - Returns: A successor that nobody took: from now on its events are dropped.
+  func abandon(waitingForCallback: Bool) -> TurnCore? {
+    let untaken = lock.withLock {
       isAbandoned = true
       isDiscarding = true
       queue = EventQueue()
       unsignal()
       while waitingForCallback, isCallbackRunning { _ = arrived.wait(lock, until: nil) }
+      return isSuccessorTaken ? nil : successor
     }
-    // Nobody will take it, nor read it.
-    lock.withLock { successor }?.abandonUnlessTaken()
+    untaken?.dropUnread()
+    return untaken
   }
 
   // MARK: Steering
@@ -225,10 +228,12 @@ final class TurnCore: @unchecked Sendable {
   /// The turn that the server lets follow by itself. It is read, never called back, and keeps no slot of the session's.
   func makeSuccessor(_ id: TurnID) -> TurnCore {
     let made = TurnCore(id: id, signal: signal, onEvent: nil, onEnd: {})
-    lock.withLock {
+    let isUnwanted = lock.withLock {
       successor = made
       arrived.broadcast()
+      return isAbandoned
     }
+    if isUnwanted { made.dropUnread() }
     return made
   }
 
@@ -237,7 +242,15 @@ final class TurnCore: @unchecked Sendable {
       while successor == nil, mayHaveSuccessor {
         guard deadline != 0, arrived.wait(lock, until: deadline) else { break }
       }
+      isSuccessorTaken = successor != nil
       return successor
+    }
+  }
+
+  private func dropUnread() {
+    lock.withLock {
+      discard()
+      unsignal()
     }
   }
 

@@ -27,6 +27,9 @@ final class MachineDriver {
   private(set) var ends: [TurnID: TurnEnd] = [:]
   private(set) var connectEnds: [ResponsesError?] = []
   private(set) var pauses: [Bool] = []
+  private(set) var steersSent: [Sent] = []
+  private(set) var steers: [SteerID: [Steer.State]] = [:]
+  private(set) var successors: [TurnID: TurnID] = [:]
   /// Sequence of deliveries and ends, to check their order.
   private(set) var log: [String] = []
   /// Whether a sent message counts as handed to the kernel at once.
@@ -36,12 +39,12 @@ final class MachineDriver {
 
   init(
     settings: String = #"{"model":"m","store":false}"#, lanes: Dialect.Lanes = .unknown,
-    limits: PoolLimits = PoolLimits()
+    dialect: Dialect? = nil, limits: PoolLimits = PoolLimits()
   ) throws {
     self.settings = try Settings(json: Array(settings.utf8))
-    var dialect = Dialect()
-    dialect.lanes = lanes
-    self.dialect = dialect
+    var plain = Dialect()
+    plain.lanes = lanes
+    self.dialect = dialect ?? plain
     machine = ClientMachine(limits: limits)
     openSession()
   }
@@ -63,11 +66,11 @@ final class MachineDriver {
   @discardableResult
   func start(
     _ input: String, in session: SessionID? = nil, overrides: String = "", isWarmUp: Bool = false,
-    limits: TurnLimits = TurnLimits()
+    isStrict: Bool = false, limits: TurnLimits = TurnLimits()
   ) throws -> TurnID {
     try start(
       .new(TurnInput(json: Array(input.utf8))), in: session, overrides: overrides,
-      isWarmUp: isWarmUp, limits: limits)
+      isWarmUp: isWarmUp, isStrict: isStrict, limits: limits)
   }
 
   /// In whole-history style.
@@ -80,14 +83,14 @@ final class MachineDriver {
 
   private func start(
     _ content: TurnRequest.Content, in session: SessionID?, overrides: String = "",
-    isWarmUp: Bool = false, limits: TurnLimits = TurnLimits()
+    isWarmUp: Bool = false, isStrict: Bool = false, limits: TurnLimits = TurnLimits()
   ) throws -> TurnID {
     lastTurn += 1
     let id = TurnID(lastTurn)
     let request = TurnRequest(
       id: id, content: content,
       settings: settings.merging(try Settings(overrides: Array(overrides.utf8))),
-      isWarmUp: isWarmUp, limits: limits)
+      isWarmUp: isWarmUp, isStrict: isStrict, limits: limits)
     machine.start(request, in: session ?? self.session, now: now)
     drain()
     return id
@@ -110,6 +113,16 @@ final class MachineDriver {
   func cancel(_ turn: TurnID) {
     machine.cancel(turn, now: now)
     drain()
+  }
+
+  @discardableResult
+  func steer(_ turn: TurnID, _ text: String, responseID: String = "") throws -> SteerID {
+    let id = SteerID(UInt64(steers.count + 1))
+    steers[id] = []
+    let input = try TurnInput(json: Array(#""\#(text)""#.utf8))
+    machine.steer(turn, as: id, input, responseID: responseID, now: now)
+    drain()
+    return id
   }
 
   func flush(_ turn: TurnID) {
@@ -195,6 +208,12 @@ final class MachineDriver {
     case .end(let turn, let end):
       ends[turn] = end
       log.append("\(turn.value) end \(end.outcome)")
+    case .sendSteer(let connection, let body, let turn):
+      if let value = try? JSONValue(parsing: body) {
+        steersSent.append(Sent(connection: connection, turn: turn, body: value, bytes: body.count))
+      }
+    case .steered(let id, let state): steers[id, default: []].append(state)
+    case .succeeded(let turn, let successor): successors[turn] = successor
     case .connectEnded(_, let error): connectEnds.append(error)
     }
   }
@@ -226,6 +245,19 @@ enum Wire {
 
   static func message(_ id: String, _ text: String) -> String {
     #"{"id":"msg_\#(id)","type":"message","role":"assistant","status":"completed","content":[{"type":"output_text","text":"\#(text)","annotations":[]}]}"#
+  }
+
+  static func steered(_ id: String) -> String {
+    #"{"type":"response.incomplete","response":{"id":"\#(id)","status":"incomplete","incomplete_details":{"reason":"steered"},"output":[]}}"#
+  }
+
+  static func steer(_ kind: String, _ steerID: String, _ responseID: String) -> String {
+    #"{"type":"response.steer.\#(kind)","sequence_number":1,"steer":{"id":"\#(steerID)","previous_response_id":"\#(responseID)"},"required_input":[]}"#
+  }
+
+  static func steerFailed(_ steerID: String?, _ responseID: String, code: String) -> String {
+    let id = steerID.map { #""id":"\#($0)","# } ?? ""
+    return #"{"type":"response.steer.failed","sequence_number":1,"error":{"type":"invalid_request_error","code":"\#(code)","message":"no"},"steer":{\#(id)"previous_response_id":"\#(responseID)","input":"x"}}"#
   }
 
   static func callDone(_ callID: String, status: String = "completed") -> String {

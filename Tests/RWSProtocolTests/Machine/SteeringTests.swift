@@ -1,0 +1,167 @@
+import RWSJSON
+import Testing
+
+@testable import RWSProtocol
+
+/// protocol.md, Lanes: Steer.
+@Suite struct SteeringTests {
+  private let user = #"[{"role":"user","content":"hi"}]"#
+
+  /// A turn whose response `r1` runs.
+  private func running() throws -> (MachineDriver, TurnID) {
+    let driver = try MachineDriver(lanes: .supported)
+    let turn = try driver.start(user)
+    driver.open()
+    driver.receive(Wire.created("r1"))
+    return (driver, turn)
+  }
+
+  /// What the session would replay now, as the texts of its messages.
+  private func texts(_ driver: MachineDriver) throws -> [String] {
+    let body = driver.machine.fullBody(driver.session, input: TurnInput())
+    return (try JSONValue(parsing: body)["input"]?.elements ?? []).map {
+      $0["content"]?.string ?? $0["content"]?.elements.first?["text"]?.string ?? ""
+    }
+  }
+
+  @Test("The event names the response and holds nothing else; before the id is known it waits")
+  func event() throws {
+    let driver = try MachineDriver(lanes: .supported)
+    let turn = try driver.start(user)
+    driver.open()
+    let steer = try driver.steer(turn, "left")
+    #expect(driver.steersSent.isEmpty)
+    driver.receive(Wire.created("r1"))
+    let body = try #require(driver.steersSent.first?.body)
+    #expect(Set(body.members.map(\.key)) == ["type", "previous_response_id", "input"])
+    #expect(body["type"]?.string == "response.steer" && body["previous_response_id"]?.string == "r1")
+    #expect(body["input"]?.elements.count == 1 && driver.steers[steer] == [.sent])
+  }
+
+  @Test("Applied: the turn ends steered, its successor is a new turn of the session, the input its head")
+  func applied() throws {
+    let (driver, turn) = try running()
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(Wire.steer("accepted", "s1", "r1"), Wire.messageDone("r1", "one"), Wire.steered("r1"))
+    #expect(driver.ends[turn]?.outcome == .incomplete)
+    // Nothing may be sent while a successor is due.
+    let queued = try driver.start(user)
+    #expect(driver.request(queued) == nil)
+    driver.receive(Wire.created("r2"))
+    let successor = try #require(driver.successors[turn])
+    #expect(driver.steers[steer] == [.sent, .accepted, .committed])
+    driver.receive(Wire.messageDone("r2", "two"), Wire.completed("r2"))
+    #expect(driver.ends[successor]?.outcome == .completed)
+    #expect(
+      driver.events[successor] == ["response.created", "response.output_item.done", "response.completed"])
+    #expect(driver.request(queued)?.previousResponseID == "r2")
+    #expect(try texts(driver) == ["hi", "one", "left", "two"])
+  }
+
+  @Test("A normal completion can be followed by a successor too; several steers come in their order")
+  func afterCompletion() throws {
+    let (driver, turn) = try running()
+    try driver.steer(turn, "first", responseID: "r1")
+    try driver.steer(turn, "second")
+    driver.receive(
+      Wire.steer("accepted", "s1", "r1"), Wire.steer("accepted", "s2", "r1"),
+      Wire.messageDone("r1", "one"), Wire.completed("r1"), Wire.created("r2"),
+      Wire.messageDone("r2", "two"), Wire.completed("r2"))
+    #expect(driver.successors.count == 1)
+    #expect(try texts(driver) == ["hi", "one", "first", "second", "two"])
+  }
+
+  @Test("Pending: the session goes on, and its next request has the steer at its head")
+  func pending() throws {
+    let (driver, turn) = try running()
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(
+      Wire.steer("accepted", "s1", "r1"), Wire.callDone("c1"), Wire.completed("r1"),
+      Wire.steer("pending", "s1", "r1"))
+    #expect(driver.steers[steer] == [.sent, .accepted, .pending] && driver.successors.isEmpty)
+    let next = try driver.start(#"[{"type":"function_call_output","call_id":"c1","output":"x"}]"#)
+    let request = try #require(driver.request(next))
+    #expect(request.previousResponseID == "r1" && request.body["input"]?.elements.count == 1)
+    driver.answer(request, "r2")
+    #expect(driver.steers[steer]?.last == .committed)
+    let body = try JSONValue(parsing: driver.machine.fullBody(driver.session, input: TurnInput()))
+    let types = body["input"]?.elements.map { $0["type"]?.string ?? "" }
+    #expect(types == ["", "function_call", "message", "function_call_output", "message"])
+  }
+
+  @Test("Failed: the input is returned, before or after it was accepted, and the session goes on")
+  func failed() throws {
+    let (driver, turn) = try running()
+    let first = try driver.steer(turn, "first", responseID: "r1")
+    let second = try driver.steer(turn, "second")
+    driver.receive(
+      Wire.steerFailed(nil, "r1", code: "steering_not_supported"), Wire.steer("accepted", "s2", "r1"),
+      Wire.messageDone("r1", "one"), Wire.completed("r1"))
+    guard case .returned(let error)? = driver.steers[first]?.last else {
+      Issue.record("not returned")
+      return
+    }
+    #expect(error.code == "steering_not_supported")
+    let next = try driver.start(user)
+    #expect(driver.request(next) == nil)
+    driver.receive(Wire.steerFailed("s2", "r1", code: "successor_creation_failed"))
+    guard case .returned? = driver.steers[second]?.last else {
+      Issue.record("not returned")
+      return
+    }
+    #expect(driver.request(next)?.previousResponseID == "r1")
+    #expect(try texts(driver) == ["hi", "one"])
+  }
+
+  @Test("A lost connection leaves the outcome unknown, whether the turn runs or a successor is due", arguments: [false, true])
+  func lost(_ isDue: Bool) throws {
+    let (driver, turn) = try running()
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(Wire.steer("accepted", "s1", "r1"))
+    if isDue { driver.receive(Wire.messageDone("r1", "one"), Wire.steered("r1")) }
+    driver.lose()
+    guard case .unknown(let error)? = driver.steers[steer]?.last else {
+      Issue.record("not unknown")
+      return
+    }
+    #expect(error.execution == .unknown)
+    let next = try driver.start(user)
+    driver.open()
+    #expect(driver.request(next) != nil)
+  }
+
+  @Test("A successor that never comes does not hold the session for ever")
+  func noSuccessor() throws {
+    let driver = try MachineDriver(lanes: .supported)
+    let turn = try driver.start(user, limits: TurnLimits(firstEvent: 10))
+    driver.open()
+    driver.receive(Wire.created("r1"))
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(Wire.steer("accepted", "s1", "r1"), Wire.steered("r1"))
+    let next = try driver.start(user)
+    #expect(driver.request(next) == nil)
+    driver.advance(nanoseconds: 10)
+    guard case .unknown? = driver.steers[steer]?.last else {
+      Issue.record("not unknown")
+      return
+    }
+    // Elsewhere: a late successor must not answer it.
+    #expect(driver.request(next)?.lane == "lane-1")
+  }
+
+  @Test("Steering a turn that has ended, or that ends before its id is known, is told")
+  func tooLate() throws {
+    let (driver, turn) = try running()
+    driver.receive(Wire.completed("r1"))
+    let late = try driver.steer(turn, "left")
+    let second = try driver.start(user)
+    let early = try driver.steer(second, "left")
+    driver.receive(Wire.failed("r2", code: "server_error"))
+    for steer in [late, early] {
+      guard case .returned? = driver.steers[steer]?.last else {
+        Issue.record("not returned")
+        continue
+      }
+    }
+  }
+}
