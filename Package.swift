@@ -42,11 +42,12 @@ let package = Package(
     .target(name: "RWSProtocol", dependencies: ["RWSJSON"]),
     .target(name: "RWSNetwork", dependencies: ["RWSWebSocket", "COpenSSL", "CLinux"]),
     .target(
-      name: "ResponsesWS",
+      name: "RWSClient",
       dependencies: ["RWSProtocol", "RWSNetwork", "RWSWebSocket", "RWSJSON"]),
+    .target(name: "ResponsesWS", dependencies: ["RWSClient"]),
     .target(
       name: "ResponsesWSABI",
-      dependencies: ["ResponsesWS", "RWSNetwork", "CResponsesWS", "CCJSON"],
+      dependencies: ["RWSClient", "RWSNetwork", "CResponsesWS", "CCJSON"],
       exclude: ["exports.map"], linkerSettings: sharedLibraryFlags),
 
     .target(name: "ResponsesServer", dependencies: ["RWSJSON", "RWSWebSocket", "RWSNetwork"]),
@@ -74,7 +75,7 @@ let package = Package(
     .testTarget(
       name: "ResponsesWSTests",
       dependencies: [
-        "ResponsesWS", "ResponsesServer", "RWSNetwork", "RWSWebSocket", "RWSProtocol", "RWSJSON",
+        "ResponsesWS", "RWSClient", "ResponsesServer", "RWSNetwork", "RWSWebSocket", "RWSProtocol", "RWSJSON",
       ]),
     .testTarget(name: "ResponsesServerTests", dependencies: ["ResponsesServer"]),
   ],

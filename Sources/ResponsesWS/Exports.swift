@@ -1,3 +1,3 @@
-// Event, TurnStats, ResponsesError and the other values that the machine makes and users read are
-// declared once, in RWSProtocol; importing ResponsesWS is enough to see them.
-@_exported import RWSProtocol
+// What Swift users import: the client and, on top of it, reading without threads that wait. That layer is a module
+// of its own, so that the shared library, where nothing uses it, does not carry the concurrency runtime.
+@_exported import RWSClient

@@ -1,3 +1,5 @@
+import RWSClient
+
 /// `for try await event in turn`: no thread waits. One reader at a time.
 extension Turn: AsyncSequence {
   public typealias Element = Event
@@ -24,7 +26,7 @@ extension Turn: AsyncSequence {
   private func readable() async throws {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        core.whenReadable { continuation.resume() }
+        whenReadable { continuation.resume() }
       }
     } onCancel: {
       // Never waits: the handler runs under the task's lock, which the I/O thread needs to resume the task.

@@ -1,4 +1,4 @@
-import ResponsesWS
+import RWSClient
 
 /// Requests and settings beyond this many bytes are refused before they are copied.
 private let inputBytesMax = 1 << 30

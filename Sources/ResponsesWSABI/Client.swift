@@ -1,5 +1,5 @@
 import CResponsesWS
-import ResponsesWS
+import RWSClient
 
 final class ClientHandle: Sendable {
   let client: Client

@@ -1,6 +1,6 @@
 import CCJSON
 import CResponsesWS
-import ResponsesWS
+import RWSClient
 
 extension rws_event {
   /// Points into the batch: valid while that lives.

@@ -1,5 +1,5 @@
 import RWSNetwork
-import ResponsesWS
+import RWSClient
 
 /// Generation-checked handles: what C holds is no address but an index and the generation of its slot,
 /// so a handle that was freed, or is of another kind, is recognised instead of followed.

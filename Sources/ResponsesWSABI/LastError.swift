@@ -1,6 +1,6 @@
 import CResponsesWS
 import Glibc
-import ResponsesWS
+import RWSClient
 
 /// Details of the last failed call, one per thread.
 private final class LastError {

@@ -1,6 +1,6 @@
 import CResponsesWS
 import RWSNetwork
-import ResponsesWS
+import RWSClient
 
 final class SessionHandle: @unchecked Sendable {
   let session: Session

@@ -1,5 +1,5 @@
 import CResponsesWS
-import ResponsesWS
+import RWSClient
 
 /// A C struct that begins with `struct_size`: the caller may have been compiled against an older or a
 /// newer header. The smaller of the two sizes is read or written.

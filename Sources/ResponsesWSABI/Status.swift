@@ -1,5 +1,5 @@
 import CResponsesWS
-import ResponsesWS
+import RWSClient
 
 @c(rws_status_name) @implementation
 public func rws_status_name(_ status: rws_status) -> UnsafePointer<CChar>? {

@@ -1,6 +1,6 @@
 import CResponsesWS
 import RWSNetwork
-import ResponsesWS
+import RWSClient
 
 final class TurnHandle: @unchecked Sendable {
   let turn: Turn

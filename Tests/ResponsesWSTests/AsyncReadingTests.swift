@@ -1,6 +1,7 @@
 import Testing
 
-@testable import ResponsesWS
+@testable import RWSClient
+import ResponsesWS
 
 extension SwiftFace {
   @Suite("Reading a turn with for try await") struct AsyncReadingTests {

@@ -2,8 +2,8 @@ import RWSProtocol
 import ResponsesWS
 import Testing
 
-@testable import struct ResponsesWS.ClientOptions
-@testable import class ResponsesWS.TurnCore
+@testable import struct RWSClient.ClientOptions
+@testable import class RWSClient.TurnCore
 
 extension SwiftFace {
   @Suite("A reader that is slower than its stream") struct BackPressureTests {

@@ -2,7 +2,8 @@ import Dispatch
 import RWSProtocol
 import Testing
 
-@testable import ResponsesWS
+@testable import RWSClient
+import ResponsesWS
 
 @Suite struct ClientTests {
   private let settings = #"{"model":"m","store":false}"#

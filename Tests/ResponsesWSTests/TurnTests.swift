@@ -3,7 +3,8 @@ import RWSNetwork
 import RWSProtocol
 import Testing
 
-@testable import ResponsesWS
+@testable import RWSClient
+import ResponsesWS
 
 @Suite struct TurnTests {
   private let patience = Duration.seconds(20)

@@ -1,7 +1,8 @@
 import RWSNetwork
 import Testing
 
-@testable import ResponsesWS
+@testable import RWSClient
+import ResponsesWS
 
 extension SwiftFace {
   @Suite("How a raw connection ends") struct WebSocketEndTests {

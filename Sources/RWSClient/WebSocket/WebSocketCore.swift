@@ -7,9 +7,9 @@ import RWSWebSocket
 ///   connecting ──▶ open ──close()──▶ closing ──▶ ended        (from any of them, at once, when it fails)
 ///
 /// Everything mutable is under the lock, which is why it is `@unchecked Sendable`.
-final class WebSocketCore: @unchecked Sendable {
+package final class WebSocketCore: @unchecked Sendable {
   /// What a caller may wait for. Each of them has come to pass when the connection has ended.
-  enum Awaited {
+  package enum Awaited {
     /// The connection is open, or will never be.
     case outcome
     case message
@@ -237,7 +237,7 @@ final class WebSocketCore: @unchecked Sendable {
   }
 
   /// Calls the waiter's action once: as soon as what it awaits has come to pass, or when it is cancelled.
-  func when(_ awaited: Awaited, _ waiter: WebSocketWaiter) {
+  package func when(_ awaited: Awaited, _ waiter: WebSocketWaiter) {
     let action = lock.withLock { () -> Action? in
       guard !waiter.isCancelled, !holds(awaited) else { return waiter.takeAction() }
       waiters.append((waiter, awaited))
@@ -246,7 +246,7 @@ final class WebSocketCore: @unchecked Sendable {
     action?()
   }
 
-  func cancel(_ waiter: WebSocketWaiter) {
+  package func cancel(_ waiter: WebSocketWaiter) {
     let action = lock.withLock {
       waiter.isCancelled = true
       waiters.removeAll { $0.waiter === waiter }
@@ -295,7 +295,7 @@ final class WebSocketCore: @unchecked Sendable {
   }
 
   /// Why not everything that was sent has left; nil if it has.
-  var unflushedError: ResponsesError? {
+  package var unflushedError: ResponsesError? {
     lock.withLock {
       guard unsentBytes > 0, case .ended(let ending) = phase else { return nil }
       return ending.error
@@ -311,12 +311,14 @@ final class WebSocketCore: @unchecked Sendable {
 }
 
 /// Somebody who waits without a thread; guarded by the lock of the core it waits at.
-final class WebSocketWaiter: @unchecked Sendable {
+package final class WebSocketWaiter: @unchecked Sendable {
+  package init() {}
+
   fileprivate var isCancelled = false
   private var action: (@Sendable () -> Void)?
 
   /// Before it is given to a core.
-  func setAction(_ action: @escaping @Sendable () -> Void) { self.action = action }
+  package func setAction(_ action: @escaping @Sendable () -> Void) { self.action = action }
 
   fileprivate func takeAction() -> (@Sendable () -> Void)? {
     defer { action = nil }

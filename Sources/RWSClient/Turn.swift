@@ -67,11 +67,14 @@ public final class Turn: Sendable {
   }
 
   /// As `cancel()`, without waiting until it has taken effect.
-  func requestCancel() {
+  package func requestCancel() {
     guard !session.client.core.isForkedChild, !core.hasEnded else { return }
     core.dropEvents()
     session.client.core.loop.post(cancelOnLoop)
   }
+
+  /// Calls `action` once, as soon as there is something to read.
+  package func whenReadable(_ action: @escaping @Sendable () -> Void) { core.whenReadable(action) }
 
   private var cancelOnLoop: @Sendable () -> Void {
     { [id = core.id, client = session.client.core] in client.cancel(id) }

@@ -1,3 +1,6 @@
+import RWSClient
+import RWSProtocol
+
 /// The same without threads that wait. A cancelled task gets a `CancellationError`; the connection stays as
 /// it is.
 extension WebSocket {

@@ -8,7 +8,7 @@ import RWSWebSocket
 /// `for try await message in socket`. A connection that is dropped is cut; `close()` parts in good order.
 public final class WebSocket: Sendable {
   let client: Client
-  let core: WebSocketCore
+  package let core: WebSocketCore
   private let driver: WebSocketDriver
 
   /// Begins to connect and returns at once. What is sent before the connection is open waits for that.
@@ -75,7 +75,7 @@ public final class WebSocket: Sendable {
     return true
   }
 
-  func checkOutcome() throws(ResponsesError) {
+  package func checkOutcome() throws(ResponsesError) {
     guard core.handshake?.status != 101 else { return }
     throw core.ending?.error ?? ResponsesError(.closed, "The connection was closed before it was open.")
   }
@@ -202,7 +202,7 @@ public final class WebSocket: Sendable {
     return isAnswered
   }
 
-  func beginClosing(code: UInt16, reason: String, timeout: Duration) throws(ResponsesError) {
+  package func beginClosing(code: UInt16, reason: String, timeout: Duration) throws(ResponsesError) {
     try checkProcess()
     guard CloseCode(rawValue: code).isAllowedOnWire else {
       throw ResponsesError(
@@ -222,7 +222,7 @@ public final class WebSocket: Sendable {
   }
 
   /// The connection has ended, and not for want of an answer to our Close frame.
-  var isAnswered: Bool { core.ending.map { !$0.isUnanswered } ?? false }
+  package var isAnswered: Bool { core.ending.map { !$0.isUnanswered } ?? false }
 
   // MARK: What is known
 
@@ -247,7 +247,7 @@ public final class WebSocket: Sendable {
 
   // MARK: Waiting
 
-  func checkProcess() throws(ResponsesError) {
+  package func checkProcess() throws(ResponsesError) {
     if client.core.isForkedChild {
       throw ResponsesError(.forked, "The connection belongs to the parent process.")
     }
