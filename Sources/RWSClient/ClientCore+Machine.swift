@@ -93,8 +93,8 @@ extension ClientCore {
       steers[id]?.change(to: state)
       if state.isSettled { steers[id] = nil }
     case .succeeded(let turn, let successor):
-      guard let steer = steers.values.first(where: { $0.turn.id == turn }) else { return }
-      turns[successor] = steer.turn.makeSuccessor(successor)
+      let steered = steers.values.lazy.compactMap(\.turn).first { $0.id == turn }
+      turns[successor] = steered?.makeSuccessor(successor)
     case .pause(let connection, let isPaused):
       guard let channel = links[connection.id]?.channel else { return }
       if isPaused { channel.pauseReading() } else { channel.resumeReading() }

@@ -5,24 +5,30 @@ import RWSProtocol
 /// the lock, which is why it is `@unchecked Sendable`.
 final class SteerCore: @unchecked Sendable {
   let id: SteerID
-  let turn: TurnCore
   private let lock = Lock()
   private let changed = Condition()
+  /// Until it is settled: the turn holds its steers.
+  private var openTurn: TurnCore?
   private var current = RWSProtocol.Steer.State.queued
 
   init(_ id: SteerID, of turn: TurnCore) {
     self.id = id
-    self.turn = turn
+    openTurn = turn
   }
 
   var state: RWSProtocol.Steer.State { lock.withLock { current } }
 
+  /// nil: it is settled.
+  var turn: TurnCore? { lock.withLock { openTurn } }
+
   func change(to state: RWSProtocol.Steer.State) {
-    lock.withLock {
+    let turn = lock.withLock {
       current = state
       changed.broadcast()
+      defer { if state.isSettled { openTurn = nil } }
+      return openTurn
     }
-    turn.noteSteered()
+    turn?.noteSteered()
   }
 
   /// - Returns: false if it is not settled, nor pending, at the deadline.

@@ -249,7 +249,8 @@ final class TurnCore: @unchecked Sendable {
 
   private func dropUnread() {
     lock.withLock {
-      discard()
+      isDiscarding = true
+      _ = queue.drop()
       unsignal()
     }
   }
