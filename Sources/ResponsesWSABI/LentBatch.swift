@@ -1,5 +1,5 @@
 import CResponsesWS
-import ResponsesWS
+import RWSClient
 
 /// A batch lent to C: its events as an array of `rws_event`, spaced as the caller's header has them.
 struct LentBatch {
