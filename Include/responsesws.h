@@ -9,6 +9,7 @@
  *   turn      one response.create, from request to terminal event
  *   event     one server event
  *   error     what happened, whether the request may have run, what to do next
+ * Beneath them: socket, a raw WebSocket connection for programs with their own state.
  *
  * Conventions (they hold for every function below)
  *   Status     Fallible functions return rws_status: RWS_OK (0), a positive state that is no
@@ -20,7 +21,7 @@
  *              the server's JSON arrives as its three-byte form (WTF-8).
  *   Ownership  "copied": the library keeps its own copy, yours may go after the call.
  *              "borrowed until ...": points into the library, never free it.
- *   Handles    rws_client, rws_session and rws_turn are opaque. Each has a _free; NULL is a
+ *   Handles    rws_client, rws_session, rws_turn and rws_socket are opaque. Each has a _free; NULL is a
  *              no-op. Handles carry a generation: a call with a handle that was freed, or
  *              with a handle of another kind, returns RWS_ERR_INVALID_HANDLE and a second
  *              free does nothing. Parents and children may be freed in any order. Memory
@@ -621,6 +622,205 @@ rws_status rws_turn_error(rws_turn *turn, rws_error *error_out);
  * @since 0.1
  */
 void rws_turn_free(rws_turn *turn);
+
+/* ----------------------------------------------------------------- raw connections */
+
+/*
+ * A WebSocket connection without session logic. It has its client's credentials, TLS and limits and
+ * runs on its I/O thread; what goes through it is the caller's alone. Sockets, sessions and turns of
+ * one client do not touch each other.
+ */
+typedef struct rws_socket rws_socket;
+
+typedef int32_t rws_message_kind;
+enum {
+    RWS_MESSAGE_TEXT = 1,   /* valid UTF-8 */
+    RWS_MESSAGE_BINARY = 2,
+    RWS_MESSAGE_PONG = 3,   /* payload of a pong, also of one that answers the library's own (empty) pings; only with report_pongs */
+    RWS_MESSAGE_OPENED = 4  /* the connection is open; no data; only with report_opening */
+};
+
+/** One whole message. Borrowed; the function or callback that gives it says until when. */
+typedef struct rws_message {
+    size_t struct_size;
+    rws_message_kind kind;
+    int32_t reserved;
+    rws_string data;
+} rws_message;
+#define RWS_MESSAGE_INIT { sizeof(rws_message), 0, 0, {"", 0} }
+
+/**
+ * Called for each message, in order, then once with message NULL when the connection has ended
+ * (rws_socket_info() and rws_socket_error() tell how). The message is borrowed until the callback
+ * returns. What the callback sends leaves before the peer's next message is looked at.
+ */
+typedef void (*rws_message_fn)(rws_socket *socket, const rws_message *message, void *user_data);
+
+/** Whether api_key, organization, project and headers of the client go with the upgrade request. */
+typedef int32_t rws_credentials;
+enum {
+    RWS_CREDENTIALS_SAME_ORIGIN = 0, /* only to scheme, host and port of base_url */
+    RWS_CREDENTIALS_ALWAYS = 1,
+    RWS_CREDENTIALS_NEVER = 2
+};
+
+/** Copied by rws_socket_new(). Zero: default. */
+typedef struct rws_socket_options {
+    size_t struct_size;
+    const char *url;           /* ws, wss, http or https; NULL: base_url followed by /responses */
+    const rws_header *headers; /* sent in any case; they win over the client's of the same name */
+    size_t header_count;
+    const char *subprotocols;  /* offered, the preferred one first: "chat.2, chat.1"; NULL: none */
+    rws_credentials credentials;
+    int32_t report_pongs;      /* 1: pongs are received as messages */
+    int32_t report_opening;    /* 1: the first message is RWS_MESSAGE_OPENED */
+    int32_t reserved;
+    uint64_t receive_queue_bytes_max; /* unread messages beyond this stop the reading from the network; default 8 MiB */
+    uint64_t send_queue_bytes_max;    /* waiting for the network; default 64 MiB. Both at most 1 GiB */
+    rws_message_fn on_message; /* NULL: read with rws_socket_receive() */
+    void *user_data;
+} rws_socket_options;
+#define RWS_SOCKET_OPTIONS_INIT { sizeof(rws_socket_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/**
+ * Begins to connect and returns at once.
+ * @param options     NULL: all defaults.
+ * @param socket_out  Owned by the caller; release with rws_socket_free(). Written before the first
+ *                    callback.
+ * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (a bad URL, header, subprotocol or size); RWS_ERR_CLOSED;
+ *         RWS_ERR_TLS (the client's ca_file cannot be read).
+ * @since 0.1
+ */
+rws_status rws_socket_new(rws_client *client, const rws_socket_options *options,
+                          rws_socket **socket_out);
+
+/**
+ * Waits until the connection is open; optional, as what is sent before waits for that.
+ * @return RWS_OK (open, now or before); RWS_TIMEOUT (still connecting; the client's
+ *         connect_timeout_ms bounds that); why it could not be made, details in rws_socket_error().
+ * @since 0.1
+ */
+rws_status rws_socket_connect(rws_socket *socket, int64_t timeout_ms);
+
+/**
+ * Queues a text message and returns at once.
+ * @param text  Valid UTF-8. Copied.
+ * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (not UTF-8); RWS_ERR_LIMIT (nothing was queued: more than
+ *         send_queue_bytes_max would wait); RWS_ERR_CLOSED; the error that ended the connection.
+ * @since 0.1
+ */
+rws_status rws_socket_send_text(rws_socket *socket, const char *text, size_t text_len);
+
+/** Queues a binary message; otherwise as rws_socket_send_text(). @since 0.1 */
+rws_status rws_socket_send_binary(rws_socket *socket, const void *data, size_t data_len);
+
+/**
+ * Queues a ping of at most 125 bytes; rws_socket_info() has the time until its pong. Otherwise as
+ * rws_socket_send_binary().
+ * @since 0.1
+ */
+rws_status rws_socket_ping(rws_socket *socket, const void *data, size_t data_len);
+
+/**
+ * Waits until everything sent so far was handed to the kernel.
+ * @return RWS_OK; RWS_TIMEOUT (something is left); RWS_ERR_WOULD_DEADLOCK; RWS_ERR_CLOSED or the
+ *         error that ended the connection (something never left).
+ * @since 0.1
+ */
+rws_status rws_socket_flush(rws_socket *socket, int64_t timeout_ms);
+
+/**
+ * The next message.
+ * @param timeout_ms   0: do not wait; RWS_NO_LIMIT: until a message or the end.
+ * @param message_out  Set struct_size before (RWS_MESSAGE_INIT). Borrowed until the next call of this
+ *                     function on the socket, or its free.
+ * @return RWS_OK; RWS_DONE (ended well: closed by rws_socket_close(), or by the peer with code 1000,
+ *         1001 or none); RWS_TIMEOUT; RWS_ERR_BUSY; RWS_ERR_WOULD_DEADLOCK; or the error that ended
+ *         the connection, details in rws_socket_error(). DONE and the error are returned again by
+ *         later calls.
+ * @since 0.1
+ */
+rws_status rws_socket_receive(rws_socket *socket, int64_t timeout_ms, rws_message *message_out);
+
+/**
+ * A descriptor to wait on in a loop of the caller's own (epoll, poll, asyncio, libuv): readable
+ * while there is a message, or an end, that rws_socket_receive() has not returned yet. Only poll
+ * it. Stays open until the socket is freed.
+ * @since 0.1
+ */
+rws_status rws_socket_descriptor(rws_socket *socket, int *descriptor_out);
+
+/**
+ * Begins the closing handshake (RFC 6455 section 7.1.2) and waits until the peer has answered or
+ * timeout_ms has passed; then the connection is dropped. What was sent before goes out first,
+ * messages that come after are discarded. A socket that is not open yet is given up. With timeout_ms
+ * 0 it does not wait, and the peer gets 5 seconds. A second call only sets another time limit.
+ * @param code    1000 to 1003, 1007 to 1014 or 3000 to 4999.
+ * @param reason  UTF-8 of at most 123 bytes; NULL with reason_len 0: none.
+ * @return RWS_OK (over: answered, or ended otherwise); RWS_TIMEOUT (no answer in time);
+ *         RWS_ERR_INVALID_ARGUMENT; RWS_ERR_WOULD_DEADLOCK.
+ * @since 0.1
+ */
+rws_status rws_socket_close(rws_socket *socket, uint16_t code, const char *reason,
+                            size_t reason_len, int64_t timeout_ms);
+
+typedef int32_t rws_socket_state;
+enum {
+    RWS_SOCKET_CONNECTING = 0,
+    RWS_SOCKET_OPEN = 1,
+    RWS_SOCKET_CLOSING = 2,
+    RWS_SOCKET_ENDED = 3
+};
+
+/** What is known about a connection. */
+typedef struct rws_connection_info {
+    size_t struct_size;
+    rws_socket_state state;
+    int32_t http_status;      /* of the answer to the upgrade: 101, or a refusal's; 0: none yet */
+    int32_t close_code;       /* the peer's; 1005: its close frame had none; 1006: no close frame; 0: not ended */
+    int32_t reserved;
+    int64_t round_trip_us;    /* of the latest ping that was answered; -1: none */
+    uint64_t queued_bytes;    /* sent and not taken by the kernel yet, frame headers included */
+    size_t header_count;      /* of the answer: rws_socket_header() */
+    rws_string subprotocol;   /* chosen by the server, or empty */
+    rws_string extensions;    /* in use, as in Sec-WebSocket-Extensions, or empty */
+    rws_string peer_address;  /* "127.0.0.1:443", "[::1]:443"; empty before it is open */
+    rws_string tls_version;   /* "TLSv1.3"; empty without TLS */
+    rws_string close_reason;  /* the peer's, or empty */
+} rws_connection_info;
+#define RWS_CONNECTION_INFO_INIT \
+    { sizeof(rws_connection_info), 0, 0, 0, 0, -1, 0, 0, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0} }
+
+/**
+ * @param info_out  Borrowed until the next call of this function on the socket, or its free.
+ * @since 0.1
+ */
+rws_status rws_socket_info(rws_socket *socket, rws_connection_info *info_out);
+
+/**
+ * The index-th header of the answer to the upgrade, in its order; also of a refusal.
+ * @param name_out, value_out  Borrowed until the next call of this function on the socket, or its free.
+ * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (index is not below header_count).
+ * @since 0.1
+ */
+rws_status rws_socket_header(rws_socket *socket, size_t index, rws_string *name_out,
+                             rws_string *value_out);
+
+/**
+ * Why the connection could not be made, or how it failed.
+ * @param error_out  Borrowed until the socket is freed.
+ * @return RWS_OK; RWS_DONE (it lasts, or ended well).
+ * @since 0.1
+ */
+rws_status rws_socket_error(rws_socket *socket, rws_error *error_out);
+
+/**
+ * Releases the socket; one that is not closed is cut. When it returns, its callback does not run any
+ * more and will not be called again; so hold no lock that the callback takes. Called from that
+ * callback, it returns at once.
+ * @since 0.1
+ */
+void rws_socket_free(rws_socket *socket);
 
 #ifdef __cplusplus
 }

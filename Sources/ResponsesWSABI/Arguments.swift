@@ -11,7 +11,7 @@ func required<Pointee>(_ pointer: UnsafeMutablePointer<Pointee>?, _ what: String
 }
 
 /// Bytes given as pointer and length.
-func bytes(_ pointer: UnsafePointer<CChar>?, _ length: Int, _ what: String)
+func bytes(_ pointer: UnsafeRawPointer?, _ length: Int, _ what: String)
   throws(ResponsesError) -> [UInt8]
 {
   try checkLength(pointer, length, what)
@@ -19,7 +19,7 @@ func bytes(_ pointer: UnsafePointer<CChar>?, _ length: Int, _ what: String)
 }
 
 /// `size_t` arrives as `Int`: SIZE_MAX is -1. After it, NULL comes with no length.
-func checkLength(_ pointer: UnsafePointer<CChar>?, _ length: Int, _ what: String)
+func checkLength(_ pointer: UnsafeRawPointer?, _ length: Int, _ what: String)
   throws(ResponsesError)
 {
   guard length >= 0 else {
@@ -61,3 +61,6 @@ func wait(_ milliseconds: Int64) throws(ResponsesError) -> Duration? {
   }
   return milliseconds < 0 ? nil : .milliseconds(milliseconds)
 }
+
+/// For waits that take no nil.
+let unlimited = Duration.seconds(Int64.max / 1_000_000_000)

@@ -1,4 +1,5 @@
 import CResponsesWS
+import RWSClient
 
 /// Bytes lent to C: copied once into memory of a stable address that lives as long as this object.
 final class Borrowed: @unchecked Sendable {
@@ -15,6 +16,13 @@ final class Borrowed: @unchecked Sendable {
   func string(_ text: String) -> rws_string {
     var text = text
     return text.withUTF8 { copy(UnsafeRawBufferPointer($0)) }
+  }
+
+  /// Fills a fresh piece and lends that; what `slot` lent before is over.
+  static func renew<Value>(_ slot: inout Borrowed, _ fill: (Borrowed) -> Value) -> Value {
+    let fresh = Borrowed()
+    defer { slot = fresh }
+    return fill(fresh)
   }
 
   private func copy(_ bytes: UnsafeRawBufferPointer) -> rws_string {
@@ -48,3 +56,16 @@ func cString(_ text: StaticString) -> UnsafePointer<CChar> {
 
 private let emptyText: StaticString = ""
 private var emptyBytes: UnsafePointer<CChar> { cString(emptyText) }
+
+/// An error lent until its handle is freed: made once.
+struct LentError {
+  private var made: (borrowed: Borrowed, value: rws_error)?
+
+  mutating func lend(_ error: ResponsesError) -> rws_error {
+    if let made { return made.value }
+    let borrowed = Borrowed()
+    let value = rws_error(error, borrowed)
+    made = (borrowed, value)
+    return value
+  }
+}

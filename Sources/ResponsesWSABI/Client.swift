@@ -21,12 +21,9 @@ public func rws_client_new(
 
 @c(rws_client_close) @implementation
 public func rws_client_close(_ client: OpaquePointer?, _ timeout_ms: Int64) -> rws_status {
-  var isDone = true
-  let status = call { () throws(ResponsesError) in
-    let handle = try Handles.client(client)
-    isDone = try handle.client.close(timeout: wait(timeout_ms) ?? .seconds(Int64.max / 1_000_000_000))
+  waitingCall { () throws(ResponsesError) in
+    try Handles.client(client).client.close(timeout: wait(timeout_ms) ?? unlimited)
   }
-  return status == Status.ok.rawValue && !isDone ? Status.timeout.rawValue : status
 }
 
 @c(rws_client_free) @implementation
@@ -120,7 +117,7 @@ extension ClientOptions {
 
   private static let headerCountMax = 100
 
-  private static func headers(_ list: UnsafePointer<rws_header>?, _ count: Int)
+  static func headers(_ list: UnsafePointer<rws_header>?, _ count: Int)
     throws(ResponsesError) -> [Header]
   {
     guard count != 0 else { return [] }

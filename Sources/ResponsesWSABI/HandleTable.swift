@@ -78,6 +78,7 @@ enum Handles {
   static let clients = HandleTable<ClientHandle>(kind: 1)
   static let sessions = HandleTable<SessionHandle>(kind: 2)
   static let turns = HandleTable<TurnHandle>(kind: 3)
+  static let sockets = HandleTable<SocketHandle>(kind: 4)
 
   static func client(_ handle: OpaquePointer?) throws(ResponsesError) -> ClientHandle {
     try find(handle, in: clients, "client")
@@ -89,6 +90,10 @@ enum Handles {
 
   static func turn(_ handle: OpaquePointer?) throws(ResponsesError) -> TurnHandle {
     try find(handle, in: turns, "turn")
+  }
+
+  static func socket(_ handle: OpaquePointer?) throws(ResponsesError) -> SocketHandle {
+    try find(handle, in: sockets, "socket")
   }
 
   private static func find<Object: AnyObject>(

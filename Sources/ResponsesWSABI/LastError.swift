@@ -46,6 +46,13 @@ func call(_ body: () throws(ResponsesError) -> Void) -> rws_status {
   }
 }
 
+/// As `call` where the body waits: RWS_TIMEOUT if it says false.
+func waitingCall(_ body: () throws(ResponsesError) -> Bool) -> rws_status {
+  var isDone = false
+  let status = call { () throws(ResponsesError) in isDone = try body() }
+  return status == Status.ok.rawValue && !isDone ? Status.timeout.rawValue : status
+}
+
 @c(rws_last_error) @implementation
 public func rws_last_error(_ error_out: UnsafeMutablePointer<rws_error>?) -> rws_status {
   let borrowed = Borrowed()

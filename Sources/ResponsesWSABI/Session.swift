@@ -51,11 +51,9 @@ public func rws_session_fork(
 
 @c(rws_session_connect) @implementation
 public func rws_session_connect(_ session: OpaquePointer?, _ timeout_ms: Int64) -> rws_status {
-  var isConnected = true
-  let status = call { () throws(ResponsesError) in
-    isConnected = try Handles.session(session).session.connect(timeout: wait(timeout_ms))
+  waitingCall { () throws(ResponsesError) in
+    try Handles.session(session).session.connect(timeout: wait(timeout_ms))
   }
-  return status == Status.ok.rawValue && !isConnected ? Status.timeout.rawValue : status
 }
 
 @c(rws_session_response_id) @implementation

@@ -10,7 +10,7 @@ final class TurnHandle: @unchecked Sendable {
   private var call = Borrowed()
   private var item = Borrowed()
   private var stats = Borrowed()
-  private var error: (borrowed: Borrowed, value: rws_error)?
+  private var error = LentError()
 
   init(_ turn: Turn) { self.turn = turn }
 
@@ -23,36 +23,23 @@ final class TurnHandle: @unchecked Sendable {
   }
 
   func lendResult(_ fill: (Borrowed) -> rws_result) -> rws_result {
-    lock.withLock { Self.renew(&result, fill) }
+    lock.withLock { Borrowed.renew(&result, fill) }
   }
 
   func lendCall(_ fill: (Borrowed) -> rws_call) -> rws_call {
-    lock.withLock { Self.renew(&call, fill) }
+    lock.withLock { Borrowed.renew(&call, fill) }
   }
 
   func lendItem(_ fill: (Borrowed) -> rws_string) -> rws_string {
-    lock.withLock { Self.renew(&item, fill) }
+    lock.withLock { Borrowed.renew(&item, fill) }
   }
 
   func lendStats(_ fill: (Borrowed) -> rws_stats) -> rws_stats {
-    lock.withLock { Self.renew(&stats, fill) }
+    lock.withLock { Borrowed.renew(&stats, fill) }
   }
 
-  /// Made once: borrowed until the turn is freed.
   func lendError(_ error: ResponsesError) -> rws_error {
-    lock.withLock {
-      if let made = self.error { return made.value }
-      let borrowed = Borrowed()
-      let value = rws_error(error, borrowed)
-      self.error = (borrowed, value)
-      return value
-    }
-  }
-
-  private static func renew<Value>(_ slot: inout Borrowed, _ fill: (Borrowed) -> Value) -> Value {
-    let fresh = Borrowed()
-    defer { slot = fresh }
-    return fill(fresh)
+    lock.withLock { self.error.lend(error) }
   }
 }
 

@@ -8,10 +8,10 @@
             print(delta, end="", flush=True)
 
 Five nouns: Client, Session, Turn, Event, and the errors; AsyncClient, AsyncSession and AsyncTurn
-are the same for asyncio.
+are the same for asyncio. Beneath them: WebSocket and AsyncWebSocket, raw connections.
 """
 
-from ._aio import AsyncClient, AsyncSession, AsyncTurn
+from ._aio import AsyncClient, AsyncSession, AsyncTurn, AsyncWebSocket
 from ._client import LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARNING, Client
 from ._errors import (
     APIError,
@@ -70,6 +70,7 @@ from ._events import Event, EventKind
 from ._ffi import version as library_version
 from ._results import CallKind, Outcome, Stats, ToolCall, Usage
 from ._session import Session
+from ._socket import Credentials, Message, Pong, SocketState, WebSocket
 from ._turn import Turn
 
 __version__ = "0.1.0"
@@ -79,6 +80,7 @@ __all__ = [
     "AsyncClient",
     "AsyncSession",
     "AsyncTurn",
+    "AsyncWebSocket",
     "AuthenticationError",
     "Busy",
     "CallKind",
@@ -93,6 +95,7 @@ __all__ = [
     "ConnectionLost",
     "ConnectionRefused",
     "ContextLengthExceeded",
+    "Credentials",
     "DNSError",
     "Event",
     "EventGapTimeout",
@@ -115,6 +118,7 @@ __all__ = [
     "LibraryNotFound",
     "LimitError",
     "LimitReached",
+    "Message",
     "MessageTooLarge",
     "MissingOutput",
     "NetworkError",
@@ -122,6 +126,7 @@ __all__ = [
     "Overloaded",
     "PeerClosed",
     "PinMismatch",
+    "Pong",
     "PreviousResponseNotFound",
     "ProtocolError",
     "ProxyError",
@@ -131,6 +136,7 @@ __all__ = [
     "ResponseFailed",
     "ResponsesWSError",
     "Session",
+    "SocketState",
     "Stats",
     "Status",
     "TLSError",
@@ -141,6 +147,7 @@ __all__ = [
     "Usage",
     "UsageError",
     "WaitTimeout",
+    "WebSocket",
     "WebSocketError",
     "WouldDeadlock",
     "__version__",

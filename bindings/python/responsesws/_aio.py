@@ -10,15 +10,18 @@ from typing import Any, AsyncIterator, Optional, Set, Type, TypeVar
 
 from . import _ffi
 from ._client import ClientBase
+from ._errors import WaitTimeout
 from ._events import Event, EventKind
 from ._json import Fields, Input, encode_fields
 from ._session import SessionBase
+from ._socket import Message, WebSocketBase, nothing_received
 from ._time import FOREVER, Patience
 from ._turn import DONE, OK, TurnBase, is_pending, timed_out
 
 _ATurn = TypeVar("_ATurn", bound="AsyncTurn")
 _ASession = TypeVar("_ASession", bound="AsyncSession")
 _AClient = TypeVar("_AClient", bound="AsyncClient")
+_AWebSocket = TypeVar("_AWebSocket", bound="AsyncWebSocket")
 
 _EVENTS_PER_STEP = 64
 """So many events are read without giving way to the loop's other tasks."""
@@ -72,6 +75,18 @@ class _Readiness:
         loop, self._loop = self._loop, None
         if loop is not None and not loop.is_closed():
             loop.remove_reader(self._descriptor)
+
+
+async def _look_again(call: Callable[[], int], patience: Patience) -> int:
+    """The status of a call that does not wait, once it is no longer pending: for what no descriptor
+    tells."""
+    pause = _SHORTEST_PAUSE
+    while is_pending(status := call()):
+        if not patience.left():
+            raise timed_out()
+        await asyncio.sleep(min(pause, patience.left()))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    return status
 
 
 class AsyncTurn(TurnBase):
@@ -188,15 +203,11 @@ class AsyncSession(SessionBase[AsyncTurn]):
 
     async def connect(self, timeout: Optional[float] = None) -> None:
         """Connect ahead, so that the first turn need not wait for it. Optional."""
-        patience = Patience(timeout)
         native_connect = _ffi.library().rws_session_connect
-        pause = _SHORTEST_PAUSE
-        # The descriptor tells of turns alone, so the attempt is looked at now and then.
-        while is_pending(status := native_connect(self._handle.pointer(), 0)):
-            if not patience.left():
-                raise timed_out()
-            await asyncio.sleep(min(pause, patience.left()))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        # The descriptor tells of turns alone.
+        status = await _look_again(
+            lambda: native_connect(self._handle.pointer(), 0), Patience(timeout)
+        )
         _ffi.check(status)
 
     def _release(self) -> None:
@@ -219,6 +230,94 @@ class AsyncSession(SessionBase[AsyncTurn]):
         self._release()
 
 
+class AsyncWebSocket(WebSocketBase):
+    """A raw WebSocket connection of an AsyncClient; it belongs to one event loop.
+
+    >>> async with client.socket() as socket:
+    ...     socket.send("hello")
+    ...     async for message in socket:
+    ...         print(message)
+
+    As WebSocket, but for the waiting. send() needs no await: it never waits.
+    """
+
+    def __init__(self, client: ClientBase, url: Optional[str] = None, **options: Any) -> None:
+        super().__init__(client, url, **options)
+        self._readiness = _Readiness(self.descriptor)
+        self._taken = 0
+
+    async def connect(self, timeout: Optional[float] = None) -> None:
+        """Return when the connection is open. Optional: what is sent before waits for that."""
+        native_connect = _ffi.library().rws_socket_connect
+        self._check(
+            await _look_again(
+                lambda: native_connect(self._handle.pointer(), 0), Patience(timeout)
+            )
+        )
+
+    async def flush(self, timeout: Optional[float] = None) -> None:
+        """Return when everything sent so far was handed to the kernel."""
+        native_flush = _ffi.library().rws_socket_flush
+        self._check(
+            await _look_again(lambda: native_flush(self._handle.pointer(), 0), Patience(timeout))
+        )
+
+    async def receive(self, timeout: Optional[float] = None) -> Optional[Message]:
+        """The next message; None at a good end. As WebSocket.receive()."""
+        patience = Patience(timeout)
+        self._taken += 1
+        if self._taken % _EVENTS_PER_STEP == 0:
+            await asyncio.sleep(0)
+        while True:
+            taken = self._take(0)
+            if type(taken) is not int:
+                return taken
+            if taken == DONE:
+                return None
+            if not is_pending(taken):
+                raise self._failure(taken)
+            if not patience.left():
+                raise nothing_received()
+            await self._readiness.wait(patience.left())
+
+    async def close(self, code: int = 1000, reason: str = "", timeout: float = 5.0) -> bool:
+        """Close in good order, and return whether the peer answered in time. As WebSocket.close()."""
+        if not self._handle.is_usable:
+            return True
+        patience = Patience(timeout)
+        try:
+            status = await _look_again(lambda: self._close(code, reason, 0), patience)
+        except WaitTimeout:
+            if not timeout:
+                return False
+            # Time is over: drop it.
+            status = self._close(code, reason, 1)
+        except asyncio.CancelledError:
+            self._close(code, reason, 0)
+            raise
+        return self._is_answered(status)
+
+    def __aiter__(self: _AWebSocket) -> _AWebSocket:
+        return self
+
+    async def __anext__(self) -> Message:
+        message = await self.receive()
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+    async def __aenter__(self: _AWebSocket) -> _AWebSocket:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        await self.close()
+
+
 class AsyncClient(ClientBase):
     """A client for asyncio.
 
@@ -230,6 +329,10 @@ class AsyncClient(ClientBase):
     def session(self, settings: Optional[Fields] = None, /, **fields: Any) -> AsyncSession:
         """Start a chain of responses. As Client.session()."""
         return AsyncSession(self, self._open_session(encode_fields(settings, fields)))
+
+    def socket(self, url: Optional[str] = None, **options: Any) -> AsyncWebSocket:
+        """Open a raw WebSocket connection. As Client.socket(), options included."""
+        return AsyncWebSocket(self, url, **options)
 
     async def close(self) -> None:
         """Close the connections without waiting for the peers' answer."""

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, Iterable, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from . import _ffi
-from ._errors import InvalidArgument
+from ._arguments import (
+    Headers,
+    Path,
+    byte_count,
+    c_path,
+    c_string,
+    header_list,
+    missed_pongs,
+    pin_list,
+)
 from ._handle import own
 from ._json import Fields, encode_fields
 from ._session import Session
+from ._socket import Credentials, WebSocket
 from ._time import limit_ms
 
-Headers = Union[Mapping[str, str], Iterable[Tuple[str, str]]]
-Path = Union[str, "os.PathLike[str]"]
 Log = Union[Callable[[int, str], None], logging.Logger]
 
 LOG_ERROR = 1
@@ -113,19 +120,19 @@ class ClientBase:
         key = _ffi.add_log_target(target) if target is not None else None
         try:
             pointer = _ffi.client_new(
-                base_url=_c_string("base_url", base_url),
-                api_key=_c_string("api_key", api_key),
-                organization=_c_string("organization", organization),
-                project=_c_string("project", project),
-                headers=_header_list(headers),
-                proxy=_c_string("proxy", proxy),
-                no_proxy=_c_string("no_proxy", no_proxy),
-                ca_file=_c_path("ca_file", ca_file),
-                client_certificate_file=_c_path(
+                base_url=c_string("base_url", base_url),
+                api_key=c_string("api_key", api_key),
+                organization=c_string("organization", organization),
+                project=c_string("project", project),
+                headers=header_list(headers),
+                proxy=c_string("proxy", proxy),
+                no_proxy=c_string("no_proxy", no_proxy),
+                ca_file=c_path("ca_file", ca_file),
+                client_certificate_file=c_path(
                     "client_certificate_file", client_certificate_file
                 ),
-                client_key_file=_c_path("client_key_file", client_key_file),
-                certificate_pins=_pin_list(certificate_pins),
+                client_key_file=c_path("client_key_file", client_key_file),
+                certificate_pins=pin_list(certificate_pins),
                 connect_timeout_ms=limit_ms("connect_timeout", connect_timeout),
                 dns_timeout_ms=limit_ms("dns_timeout", dns_timeout),
                 tcp_timeout_ms=limit_ms("tcp_timeout", tcp_timeout),
@@ -135,16 +142,16 @@ class ClientBase:
                 event_gap_timeout_ms=limit_ms("event_gap_timeout", event_gap_timeout),
                 turn_timeout_ms=limit_ms("turn_timeout", turn_timeout),
                 ping_interval_ms=limit_ms("ping_interval", ping_interval),
-                missed_pongs_max=_missed_pongs(missed_pongs_max),
+                missed_pongs_max=missed_pongs(missed_pongs_max),
                 write_stall_timeout_ms=limit_ms("write_stall_timeout", write_stall_timeout),
                 idle_timeout_ms=limit_ms("idle_timeout", idle_timeout),
-                message_bytes_max=_byte_count("message_bytes_max", message_bytes_max),
-                sent_message_bytes_max=_byte_count(
+                message_bytes_max=byte_count("message_bytes_max", message_bytes_max),
+                sent_message_bytes_max=byte_count(
                     "sent_message_bytes_max", sent_message_bytes_max),
                 is_strict=strict,
                 compression=(
                     _ffi.COMPRESSION_AUTOMATIC if compression else _ffi.COMPRESSION_OFF),
-                compression_threshold=_byte_count("compression_threshold", compression_threshold),
+                compression_threshold=byte_count("compression_threshold", compression_threshold),
                 log_key=key,
                 log_level=level,
             )
@@ -185,6 +192,38 @@ class Client(ClientBase):
         """
         return Session(self, self._open_session(encode_fields(settings, fields)))
 
+    def socket(
+        self,
+        url: Optional[str] = None,
+        *,
+        headers: Optional[Headers] = None,
+        subprotocols: Iterable[str] = (),
+        credentials: Credentials = Credentials.SAME_ORIGIN,
+        pongs: bool = False,
+        receive_queue_bytes_max: Optional[int] = None,
+        send_queue_bytes_max: Optional[int] = None,
+    ) -> WebSocket:
+        """Open a raw WebSocket connection: begin to connect and return at once.
+
+        url: ws, wss, http or https; None: the client's base URL followed by /responses.
+        headers: sent in any case; they win over the client's of the same name.
+        subprotocols: offered to the server, the preferred one first.
+        credentials: whether the client's key, organization, project and headers are sent, too.
+        pongs: whether Pong objects are received.
+        receive_queue_bytes_max: unread messages beyond this stop the reading (8 MiB).
+        send_queue_bytes_max: more than this waiting to be sent raises LimitReached (64 MiB).
+        """
+        return WebSocket(
+            self,
+            url,
+            headers=headers,
+            subprotocols=subprotocols,
+            credentials=credentials,
+            pongs=pongs,
+            receive_queue_bytes_max=receive_queue_bytes_max,
+            send_queue_bytes_max=send_queue_bytes_max,
+        )
+
     def close(self, timeout: float = 2.0) -> None:
         """Close the connections in good order, waiting at most `timeout` seconds for the peers'
         answer. Running turns end as cancelled; a second close does nothing."""
@@ -216,58 +255,3 @@ def _log_target(
 
     enabled = [ours for ours, theirs in _LOGGING_LEVELS.items() if logger.isEnabledFor(theirs)]
     return target, level or max(enabled, default=LOG_ERROR)
-
-
-def _utf8(value: str) -> bytes:
-    return value.encode("utf-8", "surrogatepass")
-
-
-def _c_string(
-    name: str, value: Optional[str], encode: Callable[[str], bytes] = _utf8
-) -> Optional[bytes]:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise InvalidArgument(f"{name} must be a str, not {type(value).__name__}")
-    encoded = encode(value)
-    if b"\0" in encoded:
-        # The value itself stays out of the message: it may be the credential.
-        raise InvalidArgument(f"{name} must not contain U+0000")
-    return encoded
-
-
-def _c_path(name: str, value: Optional[Path]) -> Optional[bytes]:
-    return _c_string(name, None if value is None else os.fspath(value), os.fsencode)
-
-
-def _pin_list(pins: Sequence[str]) -> "list[bytes]":
-    if isinstance(pins, str):
-        raise InvalidArgument("certificate_pins must be a sequence of str, not one str")
-    return [_c_string("a certificate pin", pin) or b"" for pin in pins]
-
-
-def _header_list(headers: Optional[Headers]) -> "list[Tuple[bytes, bytes]]":
-    if headers is None:
-        return []
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return [
-        (_c_string("a header's name", name) or b"", _c_string("a header's value", value) or b"")
-        for name, value in pairs
-    ]
-
-
-def _missed_pongs(value: Optional[int]) -> int:
-    if value is None:
-        return 0
-    # The library knows the limit; zero would be its default, and more than an int no number to it.
-    if not 0 < value < 2**31:
-        raise InvalidArgument("missed_pongs_max must be from 1 to 1,000, or None")
-    return value
-
-
-def _byte_count(name: str, value: Optional[int]) -> int:
-    if value is None:
-        return 0
-    if not 0 < value < 2**63:
-        raise InvalidArgument(f"{name} must be a positive number of bytes or None")
-    return value

@@ -20,6 +20,7 @@ from ctypes import (
     c_int32,
     c_int64,
     c_size_t,
+    c_uint16,
     c_uint32,
     c_uint64,
     c_void_p,
@@ -233,6 +234,54 @@ class Stats(Structure):
     ]
 
 
+class Message(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("kind", c_int32),
+        ("reserved", c_int32),
+        ("data", String),
+    ]
+
+
+MessageFunction = CFUNCTYPE(None, c_void_p, POINTER(Message), c_void_p)
+
+
+class SocketOptions(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("url", c_char_p),
+        ("headers", POINTER(Header)),
+        ("header_count", c_size_t),
+        ("subprotocols", c_char_p),
+        ("credentials", c_int32),
+        ("report_pongs", c_int32),
+        ("report_opening", c_int32),
+        ("reserved", c_int32),
+        ("receive_queue_bytes_max", c_uint64),
+        ("send_queue_bytes_max", c_uint64),
+        ("on_message", MessageFunction),
+        ("user_data", c_void_p),
+    ]
+
+
+class ConnectionInfo(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("state", c_int32),
+        ("http_status", c_int32),
+        ("close_code", c_int32),
+        ("reserved", c_int32),
+        ("round_trip_us", c_int64),
+        ("queued_bytes", c_uint64),
+        ("header_count", c_size_t),
+        ("subprotocol", String),
+        ("extensions", String),
+        ("peer_address", String),
+        ("tls_version", String),
+        ("close_reason", String),
+    ]
+
+
 # ---------------------------------------------------------------------- functions
 
 _Handle = c_void_p
@@ -270,6 +319,19 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "rws_turn_stats": (_status, [_Handle, POINTER(Stats)]),
     "rws_turn_error": (_status, [_Handle, POINTER(Error)]),
     "rws_turn_free": (None, [_Handle]),
+    "rws_socket_new": (_status, [_Handle, POINTER(SocketOptions), _HandleOut]),
+    "rws_socket_connect": (_status, [_Handle, c_int64]),
+    "rws_socket_send_text": (_status, [_Handle, c_char_p, c_size_t]),
+    "rws_socket_send_binary": (_status, [_Handle, c_void_p, c_size_t]),
+    "rws_socket_ping": (_status, [_Handle, c_void_p, c_size_t]),
+    "rws_socket_flush": (_status, [_Handle, c_int64]),
+    "rws_socket_receive": (_status, [_Handle, c_int64, POINTER(Message)]),
+    "rws_socket_descriptor": (_status, [_Handle, POINTER(c_int)]),
+    "rws_socket_close": (_status, [_Handle, c_uint16, c_char_p, c_size_t, c_int64]),
+    "rws_socket_info": (_status, [_Handle, POINTER(ConnectionInfo)]),
+    "rws_socket_header": (_status, [_Handle, c_size_t, POINTER(String), POINTER(String)]),
+    "rws_socket_error": (_status, [_Handle, POINTER(Error)]),
+    "rws_socket_free": (None, [_Handle]),
 }
 """Every function of the header: result type, argument types."""
 
@@ -362,8 +424,16 @@ def exception(details: Error) -> ResponsesWSError:
 
 
 def turn_error(handle: int) -> Optional[ResponsesWSError]:
+    return _end_error(library().rws_turn_error, handle)
+
+
+def socket_error(handle: int) -> Optional[ResponsesWSError]:
+    return _end_error(library().rws_socket_error, handle)
+
+
+def _end_error(read: Callable[[int, Any], int], handle: int) -> Optional[ResponsesWSError]:
     details = Error(struct_size=ctypes.sizeof(Error), retry_after_ms=-1)
-    status = library().rws_turn_error(handle, byref(details))
+    status = read(handle, byref(details))
     if status == OK:
         return exception(details)
     if status == DONE:
@@ -408,6 +478,12 @@ def remove_log_target(key: int) -> None:
 # -------------------------------------------------------------------------- calls
 
 
+def _header_array(headers: Sequence[Tuple[bytes, bytes]]) -> Any:
+    if not headers:
+        return None
+    return (Header * len(headers))(*(Header(name, value) for name, value in headers))
+
+
 def client_new(
     *,
     base_url: Optional[bytes],
@@ -441,7 +517,6 @@ def client_new(
     log_key: Optional[int],
     log_level: int,
 ) -> int:
-    header_array = (Header * len(headers))(*(Header(name, value) for name, value in headers))
     pin_array = (c_char_p * len(certificate_pins))(*certificate_pins)
     options = ClientOptions(
         struct_size=ctypes.sizeof(ClientOptions),
@@ -449,7 +524,7 @@ def client_new(
         api_key=api_key,
         organization=organization,
         project=project,
-        headers=header_array if headers else None,
+        headers=_header_array(headers),
         header_count=len(headers),
         ca_file=ca_file,
         proxy=proxy,
@@ -565,6 +640,65 @@ def turn_stats(turn: int) -> Stats:
     stats = Stats(struct_size=ctypes.sizeof(Stats))
     check(library().rws_turn_stats(turn, byref(stats)))
     return stats
+
+
+def socket_new(
+    client: int,
+    *,
+    url: Optional[bytes],
+    headers: Sequence[Tuple[bytes, bytes]],
+    subprotocols: bytes,
+    credentials: int,
+    report_pongs: bool,
+    receive_queue_bytes_max: int,
+    send_queue_bytes_max: int,
+) -> int:
+    options = SocketOptions(
+        struct_size=ctypes.sizeof(SocketOptions),
+        url=url,
+        headers=_header_array(headers),
+        header_count=len(headers),
+        subprotocols=subprotocols or None,
+        credentials=credentials,
+        report_pongs=report_pongs,
+        receive_queue_bytes_max=receive_queue_bytes_max,
+        send_queue_bytes_max=send_queue_bytes_max,
+    )
+    handle = c_void_p()
+    check(library().rws_socket_new(client, byref(options), byref(handle)))
+    return handle.value or 0
+
+
+def socket_descriptor(socket: int) -> int:
+    out = c_int()
+    check(library().rws_socket_descriptor(socket, byref(out)))
+    return out.value
+
+
+def socket_info(socket: int) -> ConnectionInfo:
+    """Borrowed like turn_result()."""
+    info = ConnectionInfo(struct_size=ctypes.sizeof(ConnectionInfo))
+    check(library().rws_socket_info(socket, byref(info)))
+    return info
+
+
+def socket_header(socket: int, index: int) -> Tuple[str, str]:
+    name, value = String(), String()
+    check(library().rws_socket_header(socket, index, byref(name), byref(value)))
+    return name.text(), value.text()
+
+
+class MessageBuffer:
+    """Where rws_socket_receive() writes."""
+
+    __slots__ = ("_message", "reference")
+
+    def __init__(self) -> None:
+        self._message = Message(struct_size=ctypes.sizeof(Message))
+        self.reference = byref(self._message)
+
+    def read(self) -> Tuple[int, bytes]:
+        return self._message.kind, self._message.data.copy()
 
 
 EVENT_WORDS = ctypes.sizeof(Event) // 8

@@ -9,7 +9,7 @@ from . import _ffi
 from ._handle import own
 from ._json import Fields, Input, encode_fields, encode_input
 from ._time import Patience, limit_ms
-from ._turn import Turn, TurnBase, is_pending, timed_out
+from ._turn import Turn, TurnBase, wait_in_slices
 
 if TYPE_CHECKING:
     from ._client import ClientBase
@@ -138,14 +138,13 @@ class Session(SessionBase[Turn]):
 
         Raises WaitTimeout if `timeout` seconds pass; the attempt goes on.
         """
-        patience = Patience(timeout)
         native_connect = _ffi.library().rws_session_connect
-        while True:
-            status = native_connect(self._handle.pointer(), patience.slice_ms())
-            if not is_pending(status):
-                return _ffi.check(status)
-            if not patience.left():
-                raise timed_out()
+        _ffi.check(
+            wait_in_slices(
+                lambda slice_ms: native_connect(self._handle.pointer(), slice_ms),
+                Patience(timeout),
+            )
+        )
 
     def close(self) -> None:
         """End the session; its running turns end as cancelled."""

@@ -216,6 +216,16 @@ def is_pending(status: int) -> bool:
     return status == _ffi.TIMEOUT
 
 
+def wait_in_slices(call: Callable[[int], int], patience: Patience) -> int:
+    """The status of a waiting call that takes milliseconds, once it is no longer pending."""
+    while True:
+        status = call(patience.slice_ms())
+        if not is_pending(status):
+            return status
+        if not patience.left():
+            raise WaitTimeout("nothing happened within the timeout of this call; it can be made again")
+
+
 def timed_out() -> WaitTimeout:
     return WaitTimeout(
         "nothing happened within the timeout of this call; the turn goes on: ask again or cancel it"

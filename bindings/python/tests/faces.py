@@ -34,7 +34,12 @@ class AsyncFace:
         self._loop.close()
 
 
-_WRAPPED = (responsesws.AsyncClient, responsesws.AsyncSession, responsesws.AsyncTurn)
+_WRAPPED = (
+    responsesws.AsyncClient,
+    responsesws.AsyncSession,
+    responsesws.AsyncTurn,
+    responsesws.AsyncWebSocket,
+)
 
 
 class _Blocking:

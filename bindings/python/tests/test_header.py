@@ -8,7 +8,7 @@ from array import array
 import pytest
 from conftest import REPOSITORY
 
-from responsesws import _errors, _ffi, _results
+from responsesws import _errors, _ffi, _results, _socket
 from responsesws._errors import Execution, Status
 from responsesws._events import EventKind
 
@@ -29,10 +29,14 @@ STRUCTS = {
     "rws_result": _ffi.Result,
     "rws_call": _ffi.Call,
     "rws_stats": _ffi.Stats,
+    "rws_message": _ffi.Message,
+    "rws_socket_options": _ffi.SocketOptions,
+    "rws_connection_info": _ffi.ConnectionInfo,
 }
 
 SCALARS = {
     "int": ctypes.c_int,
+    "uint16_t": ctypes.c_uint16,
     "int32_t": ctypes.c_int32,
     "uint32_t": ctypes.c_uint32,
     "int64_t": ctypes.c_int64,
@@ -47,6 +51,10 @@ SCALARS = {
     "rws_usage": _ffi.Usage,
     "rws_log_fn": _ffi.LogFunction,
     "rws_event_fn": _ffi.EventFunction,
+    "rws_message_kind": ctypes.c_int32,
+    "rws_message_fn": _ffi.MessageFunction,
+    "rws_credentials": ctypes.c_int32,
+    "rws_socket_state": ctypes.c_int32,
 }
 
 
@@ -65,7 +73,7 @@ def ctypes_of(declaration):
         return None
     if base == "char" and stars == "*":
         return ctypes.c_char_p
-    if base == "void" or (base in ("rws_client", "rws_session", "rws_turn") and stars == "*"):
+    if base == "void" or (base in ("rws_client", "rws_session", "rws_turn", "rws_socket") and stars == "*"):
         return ctypes.c_void_p
     if stars == "**":
         return ctypes.POINTER(ctypes.c_void_p)
@@ -157,6 +165,8 @@ def test_every_error_status_has_a_class_of_its_own_in_its_band():
         ("RWS_EXECUTION_", Execution),
         ("RWS_OUTCOME_", _results.Outcome),
         ("RWS_CALL_", _results.CallKind),
+        ("RWS_CREDENTIALS_", _socket.Credentials),
+        ("RWS_SOCKET_", _socket.SocketState),
     ],
 )
 def test_enumerations_are_the_headers(code, prefix, ours):
