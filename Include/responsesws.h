@@ -753,8 +753,9 @@ rws_status rws_socket_descriptor(rws_socket *socket, int *descriptor_out);
 /**
  * Begins the closing handshake (RFC 6455 section 7.1.2) and waits until the peer has answered or
  * timeout_ms has passed; then the connection is dropped. What was sent before goes out first,
- * messages that come after are discarded. A socket that is not open yet is given up. With timeout_ms
- * 0 it does not wait, and the peer gets 5 seconds. A second call only sets another time limit.
+ * messages that come after are discarded. A socket that is not open yet is given up, unless something
+ * waits to be sent. With timeout_ms 0 it does not wait, and the peer gets 5 seconds. A second call
+ * only sets another time limit.
  * @param code    1000 to 1003, 1007 to 1014 or 3000 to 4999.
  * @param reason  UTF-8 of at most 123 bytes; NULL with reason_len 0: none.
  * @return RWS_OK (over: answered, or ended otherwise); RWS_TIMEOUT (no answer in time);

@@ -100,6 +100,24 @@ extension SwiftFace {
       #expect(try socket.receive() == nil)
     }
 
+    @Test("what was sent before the connection was open still goes out when it is closed at once")
+    func closeEarly() throws {
+      let peer = try ScriptedPeer(script: ScriptedPeer.mirror)
+      defer { peer.stop() }
+      let socket = try WebSocketTests.socket(peer.url)
+      for number in 0..<20 { try socket.send("\(number)") }
+      #expect(try socket.close(code: 4001))
+      #expect(socket.peerClose?.code == 4001)
+      #expect(peer.requests.value.count == 20)
+      // No longer than the time allows.
+      let mute = try RawPeer(.init(answer: ""))
+      defer { mute.stop() }
+      let hopeless = try WebSocketTests.socket(mute.url)
+      try hopeless.send("never")
+      #expect(try hopeless.close(timeout: .milliseconds(20)) == false)
+      #expect(hopeless.state == .ended)
+    }
+
     @Test("the client's close ends its connections in good order; they say so")
     func clientCloses() throws {
       let peer = try ScriptedPeer(script: ScriptedPeer.mirror)

@@ -189,7 +189,7 @@ public final class WebSocket: Sendable {
   /// Begins the closing handshake (RFC 6455 §7.1.2) and waits until the peer has answered or `timeout` has
   /// passed; the connection is then dropped. What was sent before goes out first; what the peer sends after
   /// is discarded. With a `timeout` of zero it does not wait, and the peer gets 5 seconds. A connection that
-  /// is not open yet is given up. A second call only sets another time limit.
+  /// is not open yet is given up, unless something waits to be sent. A second call only sets another limit.
   /// - Returns: false if the peer did not answer (in time).
   @discardableResult
   public func close(

@@ -25,6 +25,8 @@ final class WebSocketDriver: @unchecked Sendable {
   /// Sent before the connection was open.
   private var early: [Outgoing] = []
   private var isOpen = false
+  /// Closed before it was open, with something to send: that goes out first, if the time suffices.
+  private var pendingClose: (code: UInt16, reason: String, deadline: Int64, timer: TimerID)?
 
   init(_ core: WebSocketCore, of client: ClientCore, secrets: Secrets) {
     self.core = core
@@ -61,7 +63,22 @@ final class WebSocketDriver: @unchecked Sendable {
   func resumeReading() { channel?.resumeReading() }
 
   func close(code: UInt16, reason: String, timeout: Int64) {
-    channel?.close(code: code, reason: reason, timeoutNanoseconds: timeout)
+    guard let channel else { return }
+    guard !isOpen, !early.isEmpty else {
+      return channel.close(code: code, reason: reason, timeoutNanoseconds: timeout)
+    }
+    forgetPendingClose()
+    let deadline = MonotonicClock.deadline(after: timeout)
+    let timer = client.loop.schedule(at: deadline) { [self] in
+      release()?.abort()
+      core.end(.init(isUnanswered: true))
+    }
+    pendingClose = (code, reason, deadline, timer)
+  }
+
+  private func forgetPendingClose() {
+    if let pending = pendingClose { client.loop.cancel(pending.timer) }
+    pendingClose = nil
   }
 
   /// The caller has let go of the connection.
@@ -82,6 +99,7 @@ final class WebSocketDriver: @unchecked Sendable {
 
   private func release() -> WebSocketChannel? {
     client.remove(self)
+    forgetPendingClose()
     early = []
     defer { channel = nil }
     return channel
@@ -97,6 +115,12 @@ extension WebSocketDriver: WebSocketChannelDelegate {
     early = []
     for outgoing in waiting { send(outgoing) }
     core.opened(WebSocket.Handshake(info))
+    if let pending = pendingClose {
+      forgetPendingClose()
+      channel.close(
+        code: pending.code, reason: pending.reason,
+        timeoutNanoseconds: pending.deadline - client.loop.now)
+    }
   }
 
   func channel(_ channel: WebSocketChannel, receivedText text: UnsafeRawBufferPointer) {

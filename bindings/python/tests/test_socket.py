@@ -79,7 +79,9 @@ def test_the_key_goes_to_another_origin_only_if_told(serve, connect):
         (Credentials.ALWAYS, True),
         (Credentials.NEVER, False),
     ]:
-        client.socket(abroad.url, credentials=credentials).connect(SECONDS)
+        socket = client.socket(abroad.url, credentials=credentials)
+        socket.send("x")
+        assert socket.receive(SECONDS) == "x"
         assert ("Authorization" in abroad.connections[-1].headers) is is_sent
         assert abroad.connections[-1].path == "/v1"
 
