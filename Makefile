@@ -4,7 +4,8 @@
 SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
-        test-readme test-scanner test-packaging test-bench test-fuzz asan tsan sanitizers fuzz bench bench-memory \
+        test-readme test-scanner test-packaging test-bench test-fuzz test-conformance asan tsan sanitizers fuzz \
+        conformance bench bench-memory \
         dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
@@ -12,7 +13,7 @@ C_FLAGS := -std=c11 -Wall -Wextra -Werror -pedantic -IInclude $(CFLAGS)
 C_LIBS := -Lbuild/lib -lresponsesws -Wl,-rpath,'$$ORIGIN/../lib'
 
 # Directories are listed with the files, so that a file taken away is noticed too.
-SWIFT_INPUTS := Package.swift $(shell find Sources Include Examples Tests/ScannerAgreement 2>/dev/null)
+SWIFT_INPUTS := Package.swift $(shell find Sources Include Examples Tests/ScannerAgreement Tests/Conformance 2>/dev/null)
 
 build: build/.built
 
@@ -37,12 +38,13 @@ build/bin/%-c: bindings/c/examples/%.c Include/responsesws.h build/.built
 # --- know that it works ------------------------------------------------------------------------
 
 TEST_PARTS := check test-swift test-abi test-python test-server test-readme test-scanner \
-              test-packaging test-bench test-fuzz sanitizers
+              test-packaging test-bench test-fuzz test-conformance sanitizers
 
 test: build test-dependencies
 	@scripts/run-tests $(TEST_PARTS)
 
-check test-abi test-python test-server test-readme test-scanner test-packaging test-bench sanitizers \
+check test-abi test-python test-server test-readme test-scanner test-packaging test-bench \
+        test-conformance sanitizers \
         asan tsan: build test-dependencies
 	@scripts/run-tests $@
 
@@ -52,6 +54,10 @@ test-swift test-fuzz: test-dependencies
 
 # Each parser on mutations of valid traffic, for TIME seconds each; all, or TARGETS="frames urls".
 TIME ?= 300
+# All cases of the Autobahn testsuite, some minutes; `make test` runs a part of them.
+conformance: build
+	@scripts/conformance
+
 fuzz: test-dependencies
 	@scripts/fuzz --time $(TIME) $(TARGETS)
 

@@ -49,6 +49,11 @@ def test_hello_streams_its_answer(serve):
     assert (done.returncode, done.stdout) == (0, "echo: Say hello to the world.\n"), done.stderr
 
 
+def test_raw_prints_the_answer(serve):
+    done = start("raw.py", serve(echo).url)
+    assert (done.returncode, done.stdout) == (0, "echo: Say hello to a raw connection.\n"), done.stderr
+
+
 CALLS = [
     ("list_files", {"path": "."}),
     ("read_file", {"path": "README.md", "start_line": 1, "end_line": 10}),
