@@ -706,7 +706,8 @@ rws_status rws_socket_connect(rws_socket *socket, int64_t timeout_ms);
  * Queues a text message and returns at once.
  * @param text  Valid UTF-8. Copied.
  * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (not UTF-8); RWS_ERR_LIMIT (nothing was queued: more than
- *         send_queue_bytes_max would wait); RWS_ERR_CLOSED; the error that ended the connection.
+ *         send_queue_bytes_max would wait); RWS_ERR_MESSAGE_TOO_LARGE (sent_message_bytes_max of the
+ *         client); RWS_ERR_CLOSED; the error that ended the connection.
  * @since 0.1
  */
 rws_status rws_socket_send_text(rws_socket *socket, const char *text, size_t text_len);

@@ -195,6 +195,19 @@ extension SwiftFace {
       #expect(try Self.next(socket).text == "é")
     }
 
+    @Test("a message beyond the client's limit for sent messages is refused")
+    func tooLarge() throws {
+      let peer = try ScriptedPeer(script: ScriptedPeer.mirror)
+      defer { peer.stop() }
+      var options = ClientOptions.test(peer.url)
+      options.sentMessageBytesMax = 1000
+      let socket = try Client(options).socket()
+      let error = try failure { try socket.send(String(repeating: "x", count: 1001)) }
+      #expect(error.status == .messageTooLarge)
+      try socket.send(String(repeating: "x", count: 1000))
+      #expect(try Self.next(socket).count == 1000)
+    }
+
     @Test("RFC 6455 §5.5.3: a pong answers its ping; it is seen as a time, or as a message if asked for")
     func ping() throws {
       let peer = try ScriptedPeer(script: ScriptedPeer.mirror)

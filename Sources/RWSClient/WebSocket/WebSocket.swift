@@ -10,6 +10,7 @@ public final class WebSocket: Sendable {
   let client: Client
   package let core: WebSocketCore
   private let driver: WebSocketDriver
+  private let sentMessageBytesMax: Int
 
   /// Begins to connect and returns at once. What is sent before the connection is open waits for that.
   /// Throws what is wrong with the options.
@@ -24,6 +25,7 @@ public final class WebSocket: Sendable {
     let client: Client
     let core: WebSocketCore
     let driver: WebSocketDriver
+    let sentMessageBytesMax: Int
     package let launch: () throws(ResponsesError) -> Void
   }
 
@@ -41,7 +43,11 @@ public final class WebSocket: Sendable {
     let connect = try client.core.connectOptions(for: options)
     let core = WebSocketCore(options, onMessage: onMessage)
     let driver = WebSocketDriver(core, of: client.core, secrets: Secrets(options.headers))
-    return Prepared(client: client, core: core, driver: driver) { () throws(ResponsesError) in
+    let sentMessageBytesMax = client.core.options.effectiveSentMessageBytesMax(
+      host: connect.url.host)
+    return Prepared(
+      client: client, core: core, driver: driver, sentMessageBytesMax: sentMessageBytesMax
+    ) { () throws(ResponsesError) in
       guard client.core.loop.post({ driver.start(connect) }) else {
         throw ResponsesError(.closed, "The client is closed.")
       }
@@ -52,6 +58,7 @@ public final class WebSocket: Sendable {
     client = prepared.client
     core = prepared.core
     driver = prepared.driver
+    sentMessageBytesMax = prepared.sentMessageBytesMax
   }
 
   deinit { abandon() }
@@ -112,6 +119,11 @@ public final class WebSocket: Sendable {
 
   private func send(_ outgoing: WebSocketDriver.Outgoing) throws(ResponsesError) {
     try checkProcess()
+    guard outgoing.weight - WebSocketDriver.Outgoing.headerBytesMax <= sentMessageBytesMax else {
+      throw ResponsesError(
+        .messageTooLarge,
+        "The message is larger than \(sentMessageBytesMax) bytes (sent_message_bytes_max).")
+    }
     try core.admit(outgoing.weight)
     // From a callback at once: an answer must leave before the peer's next frame is looked at, which may
     // end the connection.

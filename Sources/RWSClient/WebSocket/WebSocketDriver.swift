@@ -10,10 +10,13 @@ final class WebSocketDriver: @unchecked Sendable {
     case binary([UInt8])
     case ping([UInt8])
 
-    /// A frame's header has at most 14 bytes (RFC 6455 §5.2).
+    /// Of a frame (RFC 6455 §5.2).
+    static let headerBytesMax = 14
+
     var weight: Int {
       switch self {
-      case .text(let bytes), .binary(let bytes), .ping(let bytes): bytes.count + 14
+      case .text(let bytes), .binary(let bytes), .ping(let bytes):
+        bytes.count + Self.headerBytesMax
       }
     }
   }
