@@ -1,9 +1,10 @@
 """A raw connection: the API's events as they come, without sessions and turns.
 
-Uses OPENAI_API_KEY and OPENAI_BASE_URL, as Client() does.
+Uses OPENAI_API_KEY, and OPENAI_BASE_URL unless a URL is given.
 """
 
 import json
+import sys
 
 import responsesws
 
@@ -12,7 +13,7 @@ REQUEST = {
     "input": "Say hello to a raw connection.",
 }  # fmt: skip
 
-with responsesws.Client() as client, client.socket() as socket:
+with responsesws.Client(*sys.argv[1:]) as client, client.socket() as socket:
     socket.send(json.dumps(REQUEST))
     for message in socket:
         event = json.loads(message)
