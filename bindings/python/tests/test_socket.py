@@ -66,6 +66,9 @@ def test_what_is_known_about_an_open_connection(open_socket):
     assert socket.close_code is None and socket.error is None and socket.round_trip_time is None
     socket.flush(SECONDS)
     assert socket.queued_bytes == 0
+    # The peer notes a connection after its handshake.
+    socket.send("x")
+    assert socket.receive(SECONDS) == "x"
     assert peer.connections[0].headers["X-Own"] == "mine"
     assert peer.connections[0].headers["Authorization"] == f"Bearer {API_KEY}"
     assert "open" in repr(socket)
