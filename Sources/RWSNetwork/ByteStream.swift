@@ -278,6 +278,13 @@ final class ByteStream: DescriptorHandler {
     shutdown(descriptor, Int32(SHUT_WR))
   }
 
+  /// Makes `close` a reset: what was sent and not yet taken is dropped.
+  func resetsOnClose() {
+    var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
+    setsockopt(
+      descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+  }
+
   /// Closes at once, with a close_notify if the socket takes it.
   func close() {
     switch state {

@@ -16,6 +16,8 @@ package struct ListenOptions: Sendable {
   package var requestBodyBytes = 64 << 20
   /// From accept to the request's last byte, TLS included.
   package var requestTimeoutNanoseconds: Int64 = 30_000_000_000
+  /// Whether a connection takes another request after an answer (RFC 9112 §9.3), and so the delegate too.
+  package var keepsConnections = false
 
   package init() {}
 }

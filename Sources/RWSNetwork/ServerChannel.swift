@@ -19,9 +19,10 @@ package struct ServerRequest: Sendable {
 
 /// Every call comes on the loop's driving thread.
 package protocol ServerChannelDelegate: AnyObject {
-  /// Answer with `upgrade`, `respond`, or `abort`, now or later. One request per connection.
+  /// Answer with `upgrade`, `respond`, `beginAnswer` and what follows it, or `abort`, now or later. The next
+  /// request of a kept connection comes when the answer has been sent.
   func channel(_ channel: ServerChannel, received request: ServerRequest)
-  /// The connection ended before it was upgraded: answered and flushed, timed out, broken, or dropped by the
+  /// The connection ended without an upgrade: answered and flushed, timed out, broken, or dropped by the
   /// peer. Exactly once unless `upgrade` or `abort` came before.
   func channelClosed(_ channel: ServerChannel)
 }
@@ -30,8 +31,10 @@ package protocol ServerChannelDelegate: AnyObject {
 /// and its delegate alive.
 ///
 ///   securing ──▶ head ──▶ body ──▶ deciding ──upgrade()──▶ ended (the WebSocketChannel has the stream)
-///                  │        │          └──respond()──┐
-///                  └────────┴──malformed, too large──┴──▶ ending ──flushed, client gone or late──▶ ended
+///                  ▲        │          ├──beginAnswer()──▶ answering ─┐
+///                  │        │          └──respond()──┬────────────────┤
+///                  │        └──malformed, too large──┴──▶ ending ──flushed, client gone or late──▶ ended
+///                  └──────────────── flushed, and the connection is kept
 package final class ServerChannel {
   private enum State {
     case securing
@@ -39,8 +42,16 @@ package final class ServerChannel {
     case body(HTTPRequestHead, HTTPBodyReader, [UInt8])
     /// The delegate has the request; nothing is read. nil: no upgrade.
     case deciding(UpgradeRequest?)
+    /// The answer is on its way; what the client sends meanwhile is left for later.
+    case answering(Answer)
     case ending(LingeringClose)
     case ended
+  }
+
+  private struct Answer {
+    var isChunked: Bool
+    /// The whole of it is in the output.
+    var isWhole: Bool
   }
 
   package var delegate: (any ServerChannelDelegate)?
@@ -49,12 +60,20 @@ package final class ServerChannel {
   package let peerAddress: String
 
   private let requestBodyBytes: Int
+  private let requestTimeout: Int64
+  private let keepsConnections: Bool
+  /// Of the request under way.
+  private var isKept = false
+  private var hasAnswered = false
+  private var output = ByteBuffer(bytesMax: 256 << 20)
   private var state = State.securing
   private var stream: ByteStream?
   private var timer: TimerID?
   private var input = ByteBuffer(bytesMax: 512 << 10)
 
   private static let readChunk = 16 << 10
+  /// Beyond it nothing is read before what is there has been used.
+  private static let inputMax = 256 << 10
   private static let linger: Int64 = 2_000_000_000
 
   init(
@@ -63,11 +82,17 @@ package final class ServerChannel {
     self.loop = loop
     peerAddress = address.description
     requestBodyBytes = options.requestBodyBytes
+    requestTimeout = options.requestTimeoutNanoseconds
+    keepsConnections = options.keepsConnections
     let stream = try Self.open(descriptor, options.tls, on: loop, owner: nil)
     self.stream = stream
     stream.transfer(to: self)
     if options.tls == nil { state = .head(ServerHandshake()) }
-    let deadline = MonotonicClock.deadline(after: options.requestTimeoutNanoseconds)
+    startTimer()
+  }
+
+  private func startTimer() {
+    let deadline = MonotonicClock.deadline(after: requestTimeout)
     timer = loop.schedule(at: deadline) { self.timedOut() }
   }
 
@@ -118,11 +143,101 @@ package final class ServerChannel {
     return channel
   }
 
-  /// Answers with a complete body (Content-Length and Connection: close are added), then closes when it is
-  /// flushed. Only the first answer counts.
+  /// Answers with a complete body (Content-Length is added); then the next request is read, or the connection
+  /// closed when it is flushed. Only the first answer counts.
   package func respond(_ answer: HTTPAnswer) {
     guard case .deciding = state else { return }
-    end(with: answer)
+    guard isKept else { return end(with: answer) }
+    do throws(HTTPWriteError) {
+      try answer.write(to: &output, closes: false)
+    } catch {
+      return end(with: HTTPAnswer(status: 500))
+    }
+    state = .answering(Answer(isChunked: false, isWhole: true))
+    flush()
+  }
+
+  /// Answers with a body that comes in parts, by `sendPart` and `endAnswer`. False, and no answer, if the
+  /// fields cannot be sent or there is no request to answer.
+  package func beginAnswer(status: Int, fields: HTTPFields) -> Bool {
+    guard case .deciding = state else { return false }
+    do throws(HTTPWriteError) {
+      // A client of HTTP/1.0 knows no chunks; its connection is not kept either.
+      try HTTPAnswer.writeHead(
+        status: status, fields, isChunked: isHTTP11, closes: !isKept, to: &output)
+    } catch {
+      return false
+    }
+    state = .answering(Answer(isChunked: isHTTP11, isWhole: false))
+    // A client that goes away in the middle is noticed.
+    stream?.setReading(true)
+    flush()
+    return true
+  }
+
+  /// False if it will not be sent: the answer is over, or too much waits for the client to read.
+  @discardableResult
+  package func sendPart(_ bytes: [UInt8]) -> Bool {
+    guard case .answering(let answer) = state, !answer.isWhole, !bytes.isEmpty else { return false }
+    do throws(BufferFull) {
+      if answer.isChunked {
+        try HTTPAnswer.writeChunk(bytes, to: &output)
+      } else {
+        try output.append(bytes)
+      }
+    } catch {
+      return false
+    }
+    flush()
+    return true
+  }
+
+  package func endAnswer() {
+    guard case .answering(var answer) = state, !answer.isWhole else { return }
+    if answer.isChunked { try? HTTPAnswer.writeChunk([], to: &output) }
+    answer.isWhole = true
+    state = .answering(answer)
+    flush()
+  }
+
+  /// Bytes of an answer that the kernel has not taken.
+  package var queuedBytes: Int { output.count }
+
+  /// Waiting for a request of which nothing has come.
+  package var isIdle: Bool {
+    switch state {
+    case .head: input.isEmpty
+    case .securing, .body, .deciding, .answering, .ending, .ended: false
+    }
+  }
+
+  private var isHTTP11 = true
+
+  private func flush() {
+    guard case .answering(let answer) = state, let stream else { return }
+    while !output.isEmpty {
+      switch stream.write(output.bytes) {
+      case .bytes(let count): output.consume(count)
+      case .wouldBlock: return
+      // From the loop: the delegate may be in the middle of a call.
+      case .failed:
+        loop.schedule(at: 0) { self.finish() }
+        return
+      }
+    }
+    guard answer.isWhole else { return }
+    guard isKept else { return close(stream, after: ByteBuffer(bytesMax: 0)) }
+    output.shrink()
+    hasAnswered = true
+    state = .head(ServerHandshake())
+    startTimer()
+    // From the loop: the next request may be there already, and its delegate call must not nest in this one.
+    loop.schedule(at: 0) {
+      guard case .head = self.state else { return }
+      self.stream?.setReading(true)
+      self.parse()
+      self.receive()
+    }
   }
 
   private func end(with answer: HTTPAnswer) {
@@ -135,6 +250,10 @@ package final class ServerChannel {
       try? HTTPAnswer(status: 500).write(to: &output)
     }
     stopTimer()
+    close(stream, after: output)
+  }
+
+  private func close(_ stream: ByteStream, after output: consuming ByteBuffer) {
     state = .ending(
       LingeringClose(
         stream, output: output,
@@ -160,6 +279,7 @@ package final class ServerChannel {
 
   private func receive() {
     while let stream, isReceiving {
+      guard input.count < Self.inputMax else { return stream.setReading(false) }
       let room: UnsafeMutableRawBufferPointer
       do throws(BufferFull) {
         room = try input.reserve(Self.readChunk)
@@ -178,7 +298,7 @@ package final class ServerChannel {
 
   private var isReceiving: Bool {
     switch state {
-    case .head, .body: true
+    case .head, .body, .answering: true
     case .securing, .deciding, .ending, .ended: false
     }
   }
@@ -250,6 +370,10 @@ package final class ServerChannel {
   private func decide(_ request: ServerRequest, _ upgrade: UpgradeRequest?) {
     stopTimer()
     stream?.setReading(false)
+    isHTTP11 = request.head.start.minorVersion >= 1
+    isKept =
+      keepsConnections && isHTTP11
+      && !request.head.fields.list("Connection", contains: "close")
     state = .deciding(upgrade)
     guard let delegate else { return finish() }
     delegate.channel(self, received: request)
@@ -260,10 +384,11 @@ package final class ServerChannel {
   private func timedOut() {
     timer = nil
     switch state {
+    case .head where hasAnswered && input.isEmpty: finish()
     case .head, .body:
       end(with: HTTPAnswer(status: 408, body: Array("the request took too long".utf8)))
     case .securing: finish()
-    case .deciding, .ending, .ended: break
+    case .deciding, .answering, .ending, .ended: break
     }
   }
 
@@ -294,7 +419,9 @@ extension ServerChannel: ByteStreamOwner {
     receive()
   }
 
-  func streamWritable() {}
+  func streamWritable() {
+    flush()
+  }
 
   func streamFailed(_ failure: StreamFailure) {
     finish()

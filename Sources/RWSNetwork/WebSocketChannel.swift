@@ -252,6 +252,35 @@ package final class WebSocketChannel {
     return true
   }
 
+  /// What `body` sends leaves in one write, if the kernel takes so much.
+  package func batch(_ body: () -> Void) {
+    guard !isFlushing else { return body() }
+    isFlushing = true
+    body()
+    isFlushing = false
+    flush()
+  }
+
+  /// Sends bytes that need be no frame: for a server that shows its clients what can go wrong.
+  @discardableResult
+  package func send(raw bytes: [UInt8]) -> Bool {
+    guard isOpen, !loop.isForkedChild else { return false }
+    do throws(BufferFull) {
+      try endpoint.output.append(bytes)
+    } catch {
+      return false
+    }
+    flush()
+    return true
+  }
+
+  /// Drops the connection as `abort` does, with a reset.
+  package func reset() {
+    guard !loop.isForkedChild else { return abort() }
+    openStream?.resetsOnClose()
+    abort()
+  }
+
   /// Bytes queued and not yet taken by the kernel.
   package var queuedBytes: Int { endpoint.output.count }
 

@@ -13,7 +13,7 @@ extension HTTPWriteError: CustomStringConvertible {
   }
 }
 
-/// An ordinary answer of the server, after which it closes the connection.
+/// An ordinary answer of the server.
 package struct HTTPAnswer: Equatable, Sendable {
   package var status: Int
   package var fields: HTTPFields
@@ -30,11 +30,34 @@ package struct HTTPAnswer: Equatable, Sendable {
     self.fields.append("Content-Type", "application/json")
   }
 
-  package func write(to output: inout ByteBuffer) throws(HTTPWriteError) {
+  /// `closes`: the connection ends after it.
+  package func write(
+    to output: inout ByteBuffer, closes: Bool = true
+  ) throws(HTTPWriteError) {
     var all = fields
     all.append("Content-Length", String(body.count))
-    all.append("Connection", "close")
+    if closes { all.append("Connection", "close") }
     try HTTPHead.writeAnswer(status: status, all, body: body, to: &output)
+  }
+
+  /// The head alone of an answer whose body comes in parts: in chunks (RFC 9112 §7.1), or up to the end of the
+  /// connection.
+  package static func writeHead(
+    status: Int, _ fields: HTTPFields, isChunked: Bool, closes: Bool, to output: inout ByteBuffer
+  ) throws(HTTPWriteError) {
+    var all = fields
+    if isChunked { all.append("Transfer-Encoding", "chunked") }
+    if closes { all.append("Connection", "close") }
+    try HTTPHead.writeAnswer(status: status, all, to: &output)
+  }
+
+  /// An empty chunk is the last.
+  package static func writeChunk(
+    _ bytes: [UInt8], to output: inout ByteBuffer
+  ) throws(BufferFull) {
+    try output.append(String(bytes.count, radix: 16) + "\r\n")
+    try output.append(bytes)
+    try output.append("\r\n")
   }
 }
 
