@@ -5,6 +5,21 @@ package struct RequestError: Error, Equatable, Sendable {
   package var code: String?
   package var message: String
   package var param: String?
+  /// What HTTP sends as header fields, and an error frame in its `headers`.
+  package var headers: [Header] = []
+
+  package struct Header: Equatable, Sendable {
+    package var name: String
+    package var value: String
+  }
+
+  package init(status: Int, type: String, code: String?, message: String, param: String?) {
+    self.status = status
+    self.type = type
+    self.code = code
+    self.message = message
+    self.param = param
+  }
 
   /// The caller's error.
   static func invalid(
@@ -33,6 +48,16 @@ package struct RequestError: Error, Equatable, Sendable {
     invalid(
       "Previous response with id '\(id)' not found.", code: "previous_response_not_found",
       param: "previous_response_id")
+  }
+
+  static func responseNotFound(_ id: String) -> RequestError {
+    invalid("Response with id '\(id)' not found.", status: 404)
+  }
+
+  static func connectionLimitReached(seconds: Int64) -> RequestError {
+    invalid(
+      "Responses websocket connection limit reached (\(seconds) seconds). Create a new websocket"
+        + " connection to continue.", code: "websocket_connection_limit_reached")
   }
 
   static func itemNotFound(_ id: String, store: Bool) -> RequestError {

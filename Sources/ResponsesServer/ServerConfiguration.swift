@@ -1,5 +1,6 @@
 /// What one server does the same way on every connection.
 package struct ServerConfiguration: Sendable {
+  package var dialect = Dialect.openAI
   /// Refuses top-level fields that `response.create` does not have. Real clients send extra ones
   /// (`client_metadata`, …), so the default takes them and ignores them.
   package var strictFields = false
@@ -9,6 +10,19 @@ package struct ServerConfiguration: Sendable {
   package var thinkingNanoseconds: Int64 = 0
   /// Output tokens per second; nil: all at once.
   package var tokensPerSecond: Double?
+  /// Between the moment when a fork (a continuation of another lane's response) may begin and the moment when
+  /// its parent is looked up. The lane it forks from can go on meanwhile, and take the parent away.
+  package var forkDelayNanoseconds: Int64 = 0
+  /// How old a connection becomes; nil: as the dialect says.
+  package var maxAgeNanoseconds: Int64?
+  /// Nothing is stored, whatever a request says.
+  package var zeroDataRetention = false
+  /// Models that take `response.steer`: those whose name begins so.
+  package var steerablePrefix = "gpt-6"
+  /// Steers that may wait for one response.
+  package var pendingSteers = 8
+  /// Requests that begin in a minute, over all connections; nil: as many as come.
+  package var requestsPerMinute: Int?
   /// Whether `ServerConnection` makes a record of each executed response.
   package var logsResponses = false
   /// Unix time, in nanoseconds, at which the clock given to the core showed zero.
@@ -25,4 +39,8 @@ package struct ServerConfiguration: Sendable {
   func unixSeconds(_ now: Int64) -> Int64 {
     (unixNanosecondsAtZero &+ now) / 1_000_000_000
   }
+
+  var ageLimit: Int64 { maxAgeNanoseconds ?? Int64(dialect.maxAgeSeconds) * 1_000_000_000 }
+
+  var inFlightMax: Int { dialect.has(.noLanes) ? 1 : responsesInFlight }
 }

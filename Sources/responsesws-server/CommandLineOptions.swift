@@ -8,9 +8,9 @@ enum CommandLineOptions {
   static let help = """
     usage: responsesws-server [options]
 
-    A local server for the WebSocket mode of the Responses API. It prints one line,
+    A local server for the Responses API, over WebSocket and HTTP. It prints one line,
       listening on ws://127.0.0.1:PORT/v1
-    when clients can connect, and runs until SIGTERM or SIGINT.
+    when clients can connect, and runs until SIGTERM or SIGINT. SIGHUP closes every connection (1012).
 
     Models: `explorer` works through a directory with the tools of docs/explorer-tools.md;
     every other name answers by rules (ECHO, TOOL LOOP, RECALL, SLOW <ms>, UPSTREAM ERROR,
@@ -27,6 +27,19 @@ enum CommandLineOptions {
       --context-window TOKENS  more input than this is context_length_exceeded (1050000)
       --delay-ms MS            time before the first output event of each response (0)
       --tokens-per-second N    pace of the output events (all at once)
+      --fork-delay-ms MS       time before the parent of a fork is looked up (0)
+      --max-age SECONDS        how old a WebSocket becomes (3600; 1500 with --dialect xai)
+      --requests-per-minute N  more are answered with 429 and rate-limit headers (no limit)
+      --zero-data-retention    stores nothing, whatever `store` says
+      --steerable PREFIX       models with such names take response.steer (gpt-6)
+      --dialect NAME           how to differ from the service: openai, azure, xai, codex, open-responses,
+                               gateway-no-lanes, gateway-no-echo, gateway-forgetful, gateway-sparse
+      --quirk NAME             one difference more; may be repeated (docs/local-server.md lists them)
+      --no-lanes               --quirk no-lanes
+      --script FILE            shows the faults of FILE (JSON; docs/local-server.md)
+      --control                takes more faults at POST /v1/_faults
+      --stop-code CODE         closes connections with it when the server stops (1001)
+      --drain-ms MS            lets responses end for so long when the server stops (0)
       --log FILE               appends what was executed and refused to FILE, one JSON object per line
       -v                       the same, to standard error
       --exit-with-stdin        ends when standard input ends
@@ -40,6 +53,7 @@ enum CommandLineOptions {
     var certificate: String?
     var key: String?
     var authority: String?
+    var quirks: Set<Dialect.Quirk> = []
     var rest = arguments[...]
     while let option = rest.popFirst() {
       switch option {
@@ -64,12 +78,43 @@ enum CommandLineOptions {
           Int64(try number(option, &rest, max: 3_600_000)) * 1_000_000
       case "--tokens-per-second":
         options.behaviour.tokensPerSecond = Double(try number(option, &rest, max: 1_000_000_000))
+      case "--fork-delay-ms":
+        options.behaviour.forkDelayNanoseconds =
+          Int64(try number(option, &rest, max: 3_600_000)) * 1_000_000
+      case "--max-age":
+        options.behaviour.maxAgeNanoseconds =
+          Int64(try number(option, &rest, max: 1_000_000)) * 1_000_000_000
+      case "--requests-per-minute":
+        options.behaviour.requestsPerMinute = try number(option, &rest, max: 1_000_000)
+      case "--zero-data-retention": options.behaviour.zeroDataRetention = true
+      case "--steerable": options.behaviour.steerablePrefix = try value(of: option, &rest)
+      case "--dialect":
+        let name = try value(of: option, &rest)
+        guard let dialect = Dialect(name: name) else {
+          throw UsageError(message: "'\(name)' is not a dialect.")
+        }
+        options.behaviour.dialect = dialect
+      case "--quirk":
+        let name = try value(of: option, &rest)
+        guard let quirk = Dialect.Quirk(rawValue: name) else {
+          let names = Dialect.Quirk.allCases.map(\.rawValue).joined(separator: ", ")
+          throw UsageError(message: "'\(name)' is not a quirk; these are: \(names).")
+        }
+        quirks.insert(quirk)
+      case "--no-lanes": quirks.insert(.noLanes)
+      case "--script": options.faultScript = try value(of: option, &rest)
+      case "--control": options.hasControl = true
+      case "--stop-code":
+        options.stopCode = UInt16(try number(option, &rest, in: 1000...4999))
+      case "--drain-ms":
+        options.drainNanoseconds = Int64(try number(option, &rest, max: 3_600_000)) * 1_000_000
       case "--log": options.log = .file(try value(of: option, &rest))
       case "-v": options.log = .standardError
       case "--exit-with-stdin": options.exitsWithStandardInput = true
       default: throw UsageError(message: "'\(option)' is not an option.")
       }
     }
+    options.behaviour.dialect.quirks.formUnion(quirks)
     options.tls = try tls(wantsTLS, certificate, key, authority)
     return options
   }
@@ -108,8 +153,15 @@ enum CommandLineOptions {
   private static func number(
     _ option: String, _ rest: inout ArraySlice<String>, max: Int
   ) throws(UsageError) -> Int {
-    guard let number = Int(try value(of: option, &rest)), (0...max).contains(number) else {
-      throw UsageError(message: "\(option) takes a number from 0 to \(max).")
+    try number(option, &rest, in: 0...max)
+  }
+
+  private static func number(
+    _ option: String, _ rest: inout ArraySlice<String>, in range: ClosedRange<Int>
+  ) throws(UsageError) -> Int {
+    guard let number = Int(try value(of: option, &rest)), range.contains(number) else {
+      throw UsageError(
+        message: "\(option) takes a number from \(range.lowerBound) to \(range.upperBound).")
     }
     return number
   }

@@ -136,4 +136,47 @@ import Testing
     #expect(try script.create(next(failed.responseID)).errorCode == "previous_response_not_found")
     #expect(try script.create(next(first.responseID)).error == nil)
   }
+
+  @Test("a fork whose parent's lane goes on in time finds it gone; after in_progress it does not")
+  func evictionRace() throws {
+    var configuration = ServerConfiguration()
+    configuration.forkDelayNanoseconds = 50_000_000
+    let lost = Script(configuration)
+    var first = try lost.create(#""input":"one","store":false"#)
+    #expect(try lost.create(next(first.responseID, #","stream_id":"b""#)).isEmpty)
+    #expect(try lost.create(next(first.responseID)).error == nil)
+    #expect(try lost.advance(milliseconds: 50).errorCode == "previous_response_not_found")
+    let won = Script(configuration)
+    first = try won.create(#""input":"one","store":false"#)
+    try won.create(next(first.responseID, #","stream_id":"b""#))
+    #expect(won.connection.nextDeadline == 50_000_000)
+    #expect(try won.advance(milliseconds: 50).text == "RECALL users=2 tools=0 first=one")
+    #expect(try won.create(next(first.responseID)).error == nil)
+  }
+
+  @Test("zero data retention stores nothing, whatever the request says")
+  func zeroDataRetention() throws {
+    var configuration = ServerConfiguration()
+    configuration.zeroDataRetention = true
+    let store = ResponseStore()
+    let script = Script(configuration, store: store)
+    let first = try script.create(#""input":"one","store":true"#)
+    #expect(first.response?["store"]?.bool == false)
+    #expect(store.json(first.responseID) == nil)
+    try script.create(next(first.responseID))
+    #expect(try script.create(next(first.responseID)).errorCode == "previous_response_not_found")
+  }
+
+  @Test("requests per minute: the next is a 429 with headers, until the window has moved")
+  func rateLimit() throws {
+    var configuration = ServerConfiguration()
+    configuration.requestsPerMinute = 2
+    let script = Script(configuration)
+    for _ in 0..<2 { #expect(try script.create(#""input":"x""#).error == nil) }
+    let refused = try script.create(#""input":"x""#)
+    #expect(refused.errorStatus == 429 && refused.errorCode == "rate_limit_exceeded")
+    #expect(refused.error?["error"]?["headers"]?["retry-after"]?.string == "60")
+    try script.advance(milliseconds: 60_000)
+    #expect(try script.create(#""input":"x""#).error == nil)
+  }
 }

@@ -9,12 +9,17 @@ final class Script {
   var now: Int64 = 0
   private(set) var frames: [JSONValue] = []
   private(set) var logs: [JSONValue] = []
+  private(set) var closeCode: UInt16?
+  private(set) var faults: [FaultAction] = []
 
   init(
     _ configuration: ServerConfiguration = ServerConfiguration(),
-    store: ResponseStore = ResponseStore(), seed: UInt64 = 1
+    store: ResponseStore = ResponseStore(), seed: UInt64 = 1, faults: String? = nil
   ) {
-    connection = ServerConnection(configuration: configuration, store: store, seed: seed)
+    let script = FaultScript()
+    if let faults { try? script.add(Array(#"{"faults":\#(faults)}"#.utf8)) }
+    connection = ServerConnection(
+      configuration: configuration, store: store, seed: seed, faults: script)
   }
 
   /// Sends one text frame and returns the frames that came at once.
@@ -43,6 +48,8 @@ final class Script {
       switch item {
       case .text(let text): new.append(try JSONValue(parsing: text))
       case .log(let line): logs.append(try JSONValue(parsing: line))
+      case .close(let code, _): closeCode = code
+      case .fault(let action): faults.append(action)
       }
     }
     frames += new

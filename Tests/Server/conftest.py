@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from openai import OpenAI
+from openai import AsyncOpenAI, OpenAI
 from openai.types.responses.responses_server_event import ResponsesServerEvent
 from pydantic import TypeAdapter
 from websockets.sync.client import connect
@@ -45,9 +45,12 @@ class RunningServer:
     def http_url(self):
         return self.url.replace("ws", "http", 1)
 
-    def client(self, key="test-key"):
-        return OpenAI(
+    def client(self, key="test-key", kind=OpenAI):
+        return kind(
             api_key=key, base_url=self.http_url, websocket_base_url=self.url, max_retries=0)
+
+    def async_client(self, key="test-key"):
+        return self.client(key, AsyncOpenAI)
 
     def socket(self, **options):
         return Socket(self.url, **options)

@@ -29,7 +29,9 @@ def test_http_routes_answer_in_json(server):
     base = server.http_url
     assert http(base + "/models")[0] == 200
     for method, path, status in [
-            ("GET", "/nothing", 404), ("GET", "/responses", 426), ("POST", "/responses", 501)]:
+            ("GET", "/nothing", 404), ("GET", "/responses", 426), ("POST", "/responses", 400),
+            ("PUT", "/responses", 405), ("POST", "/models", 405), ("GET", "/responses/resp_x", 404),
+            ("GET", "/models/x", 404), ("POST", "/_faults", 404)]:
         code, body = http(base + path, method)
         assert code == status
         assert set(body["error"]) == {"type", "code", "message", "param"}
@@ -238,6 +240,8 @@ def test_it_prints_one_line_and_nothing_else():
     (["--port", "70000"], 2, "65535"), (["--cert", "x"], 2, "--tls"),
     (["--tls", "--cert", "x"], 2, "together"), (["--delay-ms", "-1"], 2, "--delay-ms"),
     (["--tls", "--cert", "/nothing", "--key", "/nothing"], 1, "/nothing"),
+    (["--dialect", "x"], 2, "dialect"), (["--quirk", "x"], 2, "no-lanes"),
+    (["--stop-code", "99"], 2, "1000"), (["--script", "/nothing"], 1, "/nothing"),
     (["--log", "/nothing/log"], 1, "/nothing/log"), (["--host", "192.0.2.1"], 1, "192.0.2.1"),
 ])
 def test_options_that_do_not_serve(options, status, said):

@@ -4,8 +4,9 @@ import RWSJSON
 /// Everything else is judged when its turn comes, because it may depend on the response before it.
 enum ClientEvent {
   case create(ResponseRequest)
-  /// No model of this server can be steered.
-  case steer(previousResponseID: String, input: JSONValue)
+  case steer(SteerEvent)
+  /// `response.interrupt` of the Codex route.
+  case interrupt(responseID: String)
 
   /// Why a frame is refused on arrival, and the lane to name in the answer.
   struct Refusal: Error {
@@ -13,7 +14,9 @@ enum ClientEvent {
     var lane: String?
   }
 
-  static func parse(_ text: UnsafeRawBufferPointer) throws(Refusal) -> ClientEvent {
+  static func parse(
+    _ text: UnsafeRawBufferPointer, dialect: Dialect
+  ) throws(Refusal) -> ClientEvent {
     let value: JSONValue
     do {
       value = try JSONValue(parsing: text)
@@ -30,7 +33,7 @@ enum ClientEvent {
           code: "invalid_type"))
     }
     let fields = value.membersByKey
-    let lane = try laneName(fields["stream_id"])
+    let lane = dialect.has(.noLanes) ? nil : try laneName(fields["stream_id"])
     guard let type = fields["type"]?.string else {
       throw Refusal(error: .missing("type"), lane: lane)
     }
@@ -38,11 +41,12 @@ enum ClientEvent {
     case "response.create":
       return .create(ResponseRequest(fields: fields, lane: lane))
     case "response.steer":
-      guard let id = fields["previous_response_id"]?.string, let input = fields["input"] else {
-        throw Refusal(
-          error: .missing(fields["input"] == nil ? "input" : "previous_response_id"), lane: lane)
+      return .steer(try SteerEvent(fields, lane: lane))
+    case "response.interrupt" where dialect.has(.codexEvents):
+      guard let id = fields["response_id"]?.string else {
+        throw Refusal(error: .missing("response_id"), lane: lane)
       }
-      return .steer(previousResponseID: id, input: input)
+      return .interrupt(responseID: id)
     default:
       throw Refusal(
         error: .invalid(

@@ -1,85 +1,166 @@
-/// Runs an accepted request: asks the model, writes the events, and says when each is due.
+/// Runs an accepted request: asks the model, and writes the events.
 struct Execution {
   let request: ResponseRequest
-  let context: Context
+  let built: ContextBuilder.Built
   let settings: [[UInt8]]
   /// Of the input; the output's part is added here.
   let usage: Usage
   let configuration: ServerConfiguration
 
-  func run(_ now: Int64, ids: inout IDSource) -> RunningResponse {
-    let answer =
-      request.isWarmUp
-      ? ModelAnswer([])
-      : Models.named(request.model).answer(
-        ModelInput(context: context, tools: request.callableTools))
-    let includesCiphertext = request.includesCiphertext
+  func run(_ now: Int64, ids: inout IDSource) -> Script {
+    let answer = answer()
     let object = ResponseObject(
-      id: ids.next("resp"), createdAt: configuration.unixSeconds(now), request: request)
-    var items: [OutputItem] = []
+      id: ids.next("resp"), createdAt: configuration.unixSeconds(now), request: request,
+      inputTransformations: built.transformations, isSparse: configuration.dialect.has(.sparse))
+    let items = outputItems(answer, ids: &ids)
+    let tokens = items.context.reduce(0) { $0 + $1.tokens }
+    return Script(
+      execution: self, object: object, items: items.made, context: items.context,
+      ending: answer.ending, pace: Pace(answer, outputTokens: tokens, configuration))
+  }
+
+  private func answer() -> ModelAnswer {
+    if built.isCompactionAsked {
+      return ModelAnswer([.compaction(ContextSummary(of: built.context, keepsWindow: false))])
+    }
+    if request.isWarmUp { return ModelAnswer([]) }
+    var answer = Models.named(request.model).answer(
+      ModelInput(context: built.context, tools: request.callableTools))
+    if let threshold = request.compactThreshold, usage.input > threshold {
+      answer.items.insert(
+        .compaction(ContextSummary(of: built.context, keepsWindow: false)), at: 0)
+    }
+    return answer
+  }
+
+  /// The items, and what of them the next context holds.
+  private func outputItems(
+    _ answer: ModelAnswer, ids: inout IDSource
+  ) -> (made: [OutputItem], context: [Item]) {
+    var made: [OutputItem] = []
+    var context: [Item] = []
+    var digest = built.context.digest
     for (index, item) in answer.items.enumerated() {
       var isCutShort = false
       if case .incomplete = answer.ending { isCutShort = index == answer.items.count - 1 }
-      items.append(
-        OutputItem(
-          item, ids: &ids, includesCiphertext: includesCiphertext, isCutShort: isCutShort))
+      let seal = request.includesCiphertext ? ReasoningSeal(request, after: digest) : nil
+      let output = OutputItem(item, ids: &ids, seal: seal, isCutShort: isCutShort)
+      let contextItem = output.contextItem
+      if case .compaction = item { digest = Digest() }
+      digest.add(contextItem)
+      made.append(output)
+      context.append(contextItem)
     }
-    let output = items.map(\.contextItem)
-    var usage = usage
-    for item in output {
-      usage.output += item.tokens
-      if item.kind == .reasoning { usage.reasoning += item.tokens }
-    }
-
-    var emitter = EventEmitter(response: object, lane: request.lane)
-    emitter.begin()
-    for (index, item) in items.enumerated() { emitter.emit(item, at: index) }
-    let pace = Pace(answer, outputTokens: usage.output, configuration)
-    var state = ResponseObject.State(
-      status: "completed", output: items.map { $0.json(.repeated) }, usage: usage)
-    switch answer.ending {
-    case .completed:
-      state.completedAt = configuration.unixSeconds(now &+ pace.total)
-      emitter.end("response.completed", state)
-    case .incomplete(let reason):
-      state.status = "incomplete"
-      state.incompleteReason = reason
-      emitter.end("response.incomplete", state)
-    case .failed(let code, let message):
-      state.status = "failed"
-      state.usage = nil
-      state.error = (code, message)
-      emitter.end("response.failed", state)
-    }
-    return RunningResponse(
-      id: object.id, request: request,
-      outcome: outcome(answer, id: object.id, output: output, usage: usage),
-      events: pace.schedule(emitter.events, from: now),
-      logRecord: configuration.logsResponses
-        ? LogRecord.executed(
-          id: object.id, request: request, context: context, output: output,
-          status: state.status, usage: usage) : nil)
+    return (made, context)
   }
+}
 
-  private func outcome(
-    _ answer: ModelAnswer, id: String, output: [Item], usage: Usage
-  ) -> RunningResponse.Outcome {
-    if case .failed = answer.ending { return .failed }
-    var whole = context
-    do {
-      for item in output { try whole.append(item) }
-    } catch {
-      // Only a repeated id could get here, and ids are random: such a response cannot be continued.
-      return .failed
+extension Execution {
+  /// A response as it was planned: its items, its events up to the last item, and how it may end.
+  struct Script {
+    /// `created` and `in_progress` come before.
+    static let firstItemEvent = 2
+
+    let object: ResponseObject
+    let items: [OutputItem]
+    let ending: ModelAnswer.Ending
+    let pace: Pace
+    /// All but the terminal one.
+    let events: [EventText]
+    /// For each item, the number of events up to its end.
+    let itemEnds: [Int]
+
+    private let execution: Execution
+    private let context: [Item]
+    private let emitter: EventEmitter
+
+    fileprivate init(
+      execution: Execution, object: ResponseObject, items: [OutputItem], context: [Item],
+      ending: ModelAnswer.Ending, pace: Pace
+    ) {
+      self.execution = execution
+      self.object = object
+      self.items = items
+      self.context = context
+      self.ending = ending
+      self.pace = pace
+      let dialect = execution.configuration.dialect
+      let empty = EventEmitter(
+        response: object, lane: dialect.has(.noEcho) ? nil : execution.request.lane,
+        dialect: dialect)
+      var emitter = empty
+      emitter.begin()
+      var itemEnds: [Int] = []
+      for (index, item) in items.enumerated() {
+        emitter.emit(item, at: index)
+        itemEnds.append(emitter.events.count)
+      }
+      events = emitter.events
+      self.itemEnds = itemEnds
+      self.emitter = empty
     }
-    let response = CachedResponse(
-      id: id, context: whole, renderedSettings: settings, tokens: usage.input + usage.output)
-    return .finished(response, output: output)
+
+    var request: ResponseRequest { execution.request }
+
+    /// The end after the first `kept` items.
+    func conclude(
+      keeping kept: Int, _ ending: ModelAnswer.Ending, at time: Int64
+    ) -> RunningResponse.Conclusion {
+      let output = Array(context.prefix(kept))
+      var usage = execution.usage
+      for item in output {
+        usage.output += item.tokens
+        if item.kind == .reasoning { usage.reasoning += item.tokens }
+      }
+      var state = ResponseObject.State(
+        status: "completed", output: items.prefix(kept).map { $0.json(.repeated) }, usage: usage)
+      switch ending {
+      case .completed:
+        state.completedAt = execution.configuration.unixSeconds(time)
+      case .incomplete(let reason):
+        state.status = "incomplete"
+        state.incompleteReason = reason
+      case .failed(let code, let message):
+        state.status = "failed"
+        state.usage = nil
+        state.error = (code, message)
+      }
+      let json = object.json(state)
+      return RunningResponse.Conclusion(
+        event: terminalEvent("response." + state.status, json),
+        outcome: outcome(ending, output: output, usage: usage, json: json),
+        logRecord: execution.configuration.logsResponses
+          ? LogRecord.executed(
+            id: object.id, request: request, context: execution.built.context, output: output,
+            status: state.status, usage: usage) : nil)
+    }
+
+    private func terminalEvent(_ type: String, _ json: [UInt8]) -> EventText {
+      var emitter = emitter
+      return emitter.end(type, response: json)
+    }
+
+    private func outcome(
+      _ ending: ModelAnswer.Ending, output: [Item], usage: Usage, json: [UInt8]
+    ) -> RunningResponse.Outcome {
+      if case .failed = ending { return .failed }
+      var whole = execution.built.context
+      do {
+        for item in output { try whole.append(item) }
+      } catch {
+        // Only a repeated id could get here, and ids are random: such a response cannot be continued.
+        return .failed
+      }
+      let response = CachedResponse(
+        id: object.id, context: whole, renderedSettings: execution.settings,
+        tokens: usage.input + usage.output)
+      return .finished(response, output: output, json: json)
+    }
   }
 }
 
 /// When the events of a response are due.
-private struct Pace {
+struct Pace {
   private let thinking: Int64
   private let spread: Int64
 
@@ -97,7 +178,7 @@ private struct Pace {
   var total: Int64 { thinking &+ spread }
 
   /// `created` and `in_progress` at once, the terminal event at the end, the others evenly between.
-  func schedule(_ events: [[UInt8]], from start: Int64) -> [RunningResponse.DueEvent] {
+  func schedule(_ events: [EventText], from start: Int64) -> [RunningResponse.DueEvent] {
     let steps = Int64(max(1, events.count - 2))
     return events.enumerated().map { index, text in
       let step = Int64(index) - 1

@@ -7,6 +7,11 @@ struct ResponseCache {
     latest.values.first { $0.id == id }
   }
 
+  /// Whether `id` is there, and another lane's.
+  func isFork(_ id: String, on lane: String?) -> Bool {
+    latest[lane]?.id != id && latest.values.contains { $0.id == id }
+  }
+
   mutating func commit(_ response: CachedResponse, on lane: String?) {
     latest[lane] = response
   }

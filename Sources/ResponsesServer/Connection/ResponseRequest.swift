@@ -4,7 +4,9 @@ import RWSJSON
 struct ResponseRequest {
   /// nil: the default lane.
   let lane: String?
-  private let fields: [String: JSONValue]
+  private var fields: [String: JSONValue]
+  /// Zero data retention: nothing is stored, whatever the request says.
+  var isStoreOff = false
 
   init(fields: [String: JSONValue], lane: String?) {
     self.fields = fields
@@ -18,7 +20,9 @@ struct ResponseRequest {
 
   var model: String { self["model"]?.string ?? "" }
   var previousResponseID: String? { self["previous_response_id"]?.string }
-  var store: Bool { self["store"]?.bool ?? true }
+  var store: Bool { !isStoreOff && self["store"]?.bool ?? true }
+  /// For whom the model works, as far as the request says.
+  var endUser: String { (self["safety_identifier"] ?? self["user"])?.string ?? "" }
 
   /// A warm-up: prepares the context and generates nothing.
   var isWarmUp: Bool {
@@ -29,6 +33,25 @@ struct ResponseRequest {
   var includesCiphertext: Bool {
     guard let include = self["include"] else { return true }
     return include.elements.contains { $0.string == "reasoning.encrypted_content" }
+  }
+
+  /// Beyond so many input tokens the context is compacted before the answer; nil: never.
+  var compactThreshold: Int64? {
+    let entries = self["context_management"]?.elements ?? []
+    return entries.first { $0["type"]?.string == "compaction" }?["compact_threshold"]?.int
+  }
+
+  var isCompactedByItself: Bool { self["context_management"] != nil }
+
+  /// The request that goes on where `id` ended, with the same settings and no input of its own.
+  func successor(of id: String) -> ResponseRequest? {
+    var writer = JSONWriter()
+    writer.string(id)
+    guard let previous = try? JSONValue(parsing: writer.bytes) else { return nil }
+    var successor = self
+    for key in ["input", "generate", "prompt_cache_options"] { successor.fields[key] = nil }
+    successor.fields["previous_response_id"] = previous
+    return successor
   }
 
   /// The tools that a model here can call.
@@ -71,7 +94,8 @@ struct ResponseRequest {
 // MARK: What a body must be, whatever the context
 
 extension ResponseRequest {
-  func check(strictFields: Bool) throws(RequestError) {
+  /// `dialect`: what it refuses besides.
+  func check(strictFields: Bool, dialect: Dialect) throws(RequestError) {
     if strictFields {
       for key in fields.keys.sorted() where Self.types[key] == nil && key != "type" {
         throw .unknownParameter(key)
@@ -106,6 +130,23 @@ extension ResponseRequest {
           + " provided.", code: "missing_required_parameter")
     }
     try checkTools()
+    try check(dialect)
+  }
+
+  private func check(_ dialect: Dialect) throws(RequestError) {
+    if dialect.has(.refusesInstructionsInChain), previousResponseID != nil,
+      self["instructions"] != nil
+    {
+      throw .invalid(
+        "Instructions cannot be given together with 'previous_response_id'.",
+        code: "invalid_argument", param: "instructions")
+    }
+    if dialect.has(.refusesStore), self["store"]?.bool ?? true {
+      throw .invalid("Store must be set to false", param: "store")
+    }
+    if dialect.has(.refusesWarmUp), isWarmUp {
+      throw .unknownParameter("generate")
+    }
   }
 
   private func checkTools() throws(RequestError) {

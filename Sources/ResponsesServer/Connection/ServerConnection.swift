@@ -14,49 +14,95 @@ package struct ServerConnection {
     case text([UInt8])
     /// A line for the server's log (JSON, without the newline).
     case log([UInt8])
+    /// The connection ends so. Nothing comes after it.
+    case close(code: UInt16, reason: String)
+    /// A fault that the script asks for at this place.
+    case fault(FaultAction)
   }
 
-  private let configuration: ServerConfiguration
-  private let store: ResponseStore
-  private var ids: IDSource
-  private var lanes: [String?: Lane] = [:]
-  private var cache = ResponseCache()
-  private var arrivals = 0
+  let configuration: ServerConfiguration
+  let store: ResponseStore
+  let limiter: RateLimiter
+  private let faults: FaultScript?
+  /// Among the connections of the server, from 1.
+  private let number: Int
+  private let openedAt: Int64
+  var ids: IDSource
+  var lanes: [String?: Lane] = [:]
+  var cache = ResponseCache()
+  /// The responses that ended on this connection, so that a late steer hears what became of them.
+  var ended = EndedResponses()
+  /// The latest refusal; HTTP answers with it.
+  private(set) var refusal: RequestError?
+  private var turns = 0
+  private var isClosed = false
   private var output: [Output] = []
 
-  package init(configuration: ServerConfiguration, store: ResponseStore, seed: UInt64) {
+  package init(
+    configuration: ServerConfiguration, store: ResponseStore, seed: UInt64, openedAt: Int64 = 0,
+    number: Int = 1, limiter: RateLimiter? = nil, faults: FaultScript? = nil
+  ) {
     self.configuration = configuration
     self.store = store
+    self.limiter = limiter ?? RateLimiter(requestsPerMinute: configuration.requestsPerMinute)
+    self.faults = faults
+    self.number = number
+    self.openedAt = openedAt
     ids = IDSource(seed: seed)
   }
 
   /// Answers one text frame. The connection stays usable, whatever it holds.
   package mutating func receive(_ text: UnsafeRawBufferPointer, now: Int64) -> [Output] {
+    guard !isClosed else { return [] }
+    if let limit = configuration.dialect.messageBytesMax, text.count > limit {
+      close(code: 1009, reason: "message too big")
+      return takeOutput()
+    }
     do throws(ClientEvent.Refusal) {
-      switch try ClientEvent.parse(text) {
-      case .create(let request):
-        try enqueue(request)
-        advance(now)
-      case .steer(let id, let input):
-        send(
-          ErrorFrame.steeringNotSupported(previousResponseID: id, input: input, lane: nil))
+      switch try ClientEvent.parse(text, dialect: configuration.dialect) {
+      case .create(let request): try enqueue(request)
+      case .steer(let event): steer(event, now)
+      case .interrupt(let id): interrupt(id, now)
       }
+      advance(now)
     } catch {
       refuse(error.error, lane: error.lane)
     }
     return takeOutput()
   }
 
+  /// Runs one request that came by itself, over HTTP.
+  mutating func create(_ request: ResponseRequest, now: Int64) -> [Output] {
+    turns += 1
+    lanes[nil, default: Lane()].enqueue(request, turn: turns)
+    advance(now)
+    return takeOutput()
+  }
+
   /// Sends what is due and begins what may begin. Safe to call early.
   package mutating func tick(_ now: Int64) -> [Output] {
-    advance(now)
+    if !isClosed { advance(now) }
     return takeOutput()
   }
 
   /// When to call `tick`; nil: not before the next `receive`.
   package var nextDeadline: Int64? {
-    lanes.values.compactMap { $0.running?.nextDue }.min()
+    guard !isClosed else { return nil }
+    var deadline = ageDeadline
+    for lane in lanes.values {
+      if let due = lane.running?.nextDue { deadline = min(deadline, due) }
+      if let due = lane.first?.notBefore { deadline = min(deadline, due) }
+    }
+    return deadline == .max ? nil : deadline
   }
+
+  private var ageDeadline: Int64 {
+    let (deadline, overflow) = openedAt.addingReportingOverflow(configuration.ageLimit)
+    return overflow ? .max : deadline
+  }
+
+  /// Nothing runs, and nothing waits to run.
+  package var isQuiet: Bool { lanes.values.allSatisfy(\.isQuiet) }
 
   private mutating func takeOutput() -> [Output] {
     defer { output = [] }
@@ -65,7 +111,9 @@ package struct ServerConnection {
 
   // MARK: Lanes
 
-  private mutating func enqueue(_ request: ResponseRequest) throws(ClientEvent.Refusal) {
+  private mutating func enqueue(_ given: ResponseRequest) throws(ClientEvent.Refusal) {
+    var request = given
+    request.isStoreOff = configuration.zeroDataRetention
     if let name = request.lane, lanes[name] == nil,
       lanes.keys.count(where: { $0 != nil }) >= configuration.namedLanes
     {
@@ -84,22 +132,23 @@ package struct ServerConnection {
             + " Wait for responses before sending more.", param: nil),
         lane: request.lane)
     }
-    arrivals += 1
-    lanes[request.lane, default: Lane()].enqueue(request, arrival: arrivals)
+    turns += 1
+    lanes[request.lane, default: Lane()].enqueue(request, turn: turns)
   }
 
   /// A response that ends lets the next one begin, which may end at once, and so on.
   private mutating func advance(_ now: Int64) {
     repeat {
       for name in Array(lanes.keys) { sendDue(on: name, now) }
-    } while beginNext(now)
+    } while !isClosed && beginNext(now)
+    if now >= ageDeadline { endOfAge() }
   }
 
   private mutating func sendDue(on name: String?, _ now: Int64) {
     guard var running = lanes[name]?.running else { return }
     // While it is here the lane holds no second reference, so that the events are not copied.
     lanes[name]?.running = nil
-    while let text = running.takeDue(now) { send(text) }
+    while !isClosed, let text = running.takeDue(now) { send(text, of: &running) }
     if running.isOver {
       finish(running, on: name)
     } else {
@@ -109,75 +158,162 @@ package struct ServerConnection {
 
   /// Begins the request that came first among those that can begin. False if there is none.
   private mutating func beginNext(_ now: Int64) -> Bool {
-    guard lanes.values.count(where: { $0.running != nil }) < configuration.responsesInFlight,
-      let (next, _) = lanes.filter({ $0.value.nextArrival != nil })
-        .min(by: { ($0.value.nextArrival ?? 0) < ($1.value.nextArrival ?? 0) }),
-      let request = lanes[next]?.dequeue()
-    else { return false }
-    do throws(RequestError) {
-      let running = try begin(request, now)
-      lanes[next]?.running = running
-    } catch {
-      refuse(error, lane: next)
-      if let id = request.previousResponseID { cache.continuationFailed(of: id, on: next) }
+    guard lanes.values.count(where: { $0.running != nil }) < configuration.inFlightMax else {
+      return false
     }
+    if let lane = lanes.first(where: { $0.value.successor != nil }) {
+      beginSuccessor(on: lane.key, now)
+      return true
+    }
+    let ready = lanes.filter { _, lane in
+      lane.first.map { ($0.notBefore ?? now) <= now } ?? false
+    }
+    guard
+      let (name, lane) = ready.min(by: {
+        ($0.value.first?.turn ?? 0) < ($1.value.first?.turn ?? 0)
+      }), let first = lane.first
+    else { return false }
+    if first.notBefore == nil, configuration.forkDelayNanoseconds > 0,
+      let id = first.request.previousResponseID, cache.isFork(id, on: name)
+    {
+      lanes[name]?.delayFirst(until: now &+ configuration.forkDelayNanoseconds)
+      return true
+    }
+    guard let waiting = lanes[name]?.dequeue() else { return false }
+    let steers = takePendingSteers(on: name, waiting.request)
+    begin(waiting.request, turn: waiting.turn, steers: steers, now)
     return true
+  }
+
+  private mutating func beginSuccessor(on name: String?, _ now: Int64) {
+    guard let successor = lanes[name]?.successor else { return }
+    lanes[name]?.successor = nil
+    turns += 1
+    begin(
+      successor.request, turn: turns, steers: successor.steers, isAutomatic: true, now)
   }
 
   // MARK: One response
 
   private mutating func begin(
-    _ request: ResponseRequest, _ now: Int64
-  ) throws(RequestError) -> RunningResponse {
-    try request.check(strictFields: configuration.strictFields)
-    let parent = try findParent(of: request)
-    let context = try ContextBuilder(store: store, requestIsStored: request.store)
-      .build(parent: parent?.response.context, input: request.input())
-    var usage = Usage(input: request.settingsTokens + context.tokens)
-    guard usage.input <= configuration.contextWindow else {
-      throw .invalid(
-        "Your input exceeds the context window of this model. Please adjust your input and try"
-          + " again.", code: "context_length_exceeded", param: "input")
+    _ request: ResponseRequest, turn: Int, steers: [Steer], isAutomatic: Bool = false, _ now: Int64
+  ) {
+    do throws(RequestError) {
+      if let fault = faults?.atStart(connection: number, turn: turn) {
+        try apply(fault)
+      }
+      let running = try plan(request, turn: turn, steers: steers, now)
+      lanes[request.lane]?.running = running
+      if configuration.dialect.has(.codexEvents) { send(ErrorFrame.codexRateLimits) }
+    } catch {
+      if !isAutomatic { refuse(error, lane: request.lane) }
+      if let id = request.previousResponseID { cache.continuationFailed(of: id, on: request.lane) }
+      fail(steers, .successorFailed, error.message, lane: request.lane)
     }
-    let settings = request.renderedSettings
-    if let parent, parent.isInCache, parent.response.renderedSettings == settings {
-      usage.cached = parent.response.tokens
-    }
-    let execution = Execution(
-      request: request, context: context, settings: settings, usage: usage,
-      configuration: configuration)
-    return execution.run(now, ids: &ids)
   }
 
-  private func findParent(
-    of request: ResponseRequest
-  ) throws(RequestError) -> (response: CachedResponse, isInCache: Bool)? {
-    guard let id = request.previousResponseID else { return nil }
-    if let response = cache.response(id) { return (response, true) }
-    if let response = store.response(id) { return (response, false) }
-    throw .previousResponseNotFound(id)
+  private mutating func plan(
+    _ request: ResponseRequest, turn: Int, steers: [Steer], _ now: Int64
+  ) throws(RequestError) -> RunningResponse {
+    try limiter.admit(now)
+    try request.check(strictFields: configuration.strictFields, dialect: configuration.dialect)
+    let prepared = try RequestPreparation(store: store, configuration: configuration)
+      .prepare(request, cache: cache, steered: steers.flatMap(\.event.items))
+    let execution = Execution(
+      request: request, built: prepared.built, settings: request.renderedSettings,
+      usage: prepared.usage, configuration: configuration)
+    return RunningResponse(turn: turn, execution.run(now, ids: &ids), from: now)
   }
 
   private mutating func finish(_ running: RunningResponse, on lane: String?) {
-    switch running.outcome {
-    case .finished(let response, let output):
+    if running.isAbandoned {
+      if let id = running.request.previousResponseID { cache.continuationFailed(of: id, on: lane) }
+      ended.note(running.id, completed: false)
+      return
+    }
+    switch running.conclusion.outcome {
+    case .finished(let response, let output, let json):
       cache.commit(response, on: lane)
       store.notePairs(in: output)
-      if running.isStored { store.keep(response, output: output) }
+      if running.request.store { store.keep(response, output: output, json: json) }
+      ended.note(running.id, completed: true)
+      followSteers(of: running, response, on: lane)
     case .failed:
-      if let id = running.previousResponseID { cache.continuationFailed(of: id, on: lane) }
+      if let id = running.request.previousResponseID {
+        cache.continuationFailed(of: id, on: lane)
+      }
+      ended.note(running.id, completed: false)
+      fail(running.steers, .notActive, "The response failed before the input was used.", lane: lane)
     }
-    if let record = running.logRecord { output.append(.log(record)) }
+    if let record = running.conclusion.logRecord { output.append(.log(record)) }
   }
 
   // MARK: Output
 
-  private mutating func send(_ text: [UInt8]) {
+  /// The lane's name as events carry it.
+  func echo(_ lane: String?) -> String? {
+    configuration.dialect.has(.noEcho) ? nil : lane
+  }
+
+  mutating func send(_ text: [UInt8]) {
+    guard !isClosed else { return }
     output.append(.text(text))
   }
 
-  private mutating func refuse(_ error: RequestError, lane: String?) {
-    send(ErrorFrame.write(error, lane: lane))
+  private mutating func send(_ text: [UInt8], of running: inout RunningResponse) {
+    guard let faults,
+      let fault = faults.at(
+        connection: number, turn: running.turn, event: running.numbersGiven - 1,
+        type: EventType.of(text))
+    else { return send(text) }
+    switch fault {
+    case .error(let error):
+      running.isAbandoned = true
+      refuse(error, lane: running.request.lane)
+    case .close(let code, let reason): close(code: code, reason: reason)
+    case .cut(let bytes?, let isReset):
+      output.append(.fault(.cut(after: Array(text.prefix(bytes)), of: text.count, isReset: isReset)))
+      isClosed = true
+    case .cut(nil, let isReset):
+      output.append(.fault(.cut(after: [], of: 0, isReset: isReset)))
+      isClosed = true
+    case .drop: break
+    case .send(let action, let isInstead):
+      output.append(.fault(action))
+      if !isInstead { send(text) }
+    }
+  }
+
+  /// A fault at the start of a turn.
+  private mutating func apply(_ fault: FaultScript.Fault) throws(RequestError) {
+    switch fault {
+    case .error(let error): throw error
+    case .close(let code, let reason): close(code: code, reason: reason)
+    case .cut(_, let isReset):
+      output.append(.fault(.cut(after: [], of: 0, isReset: isReset)))
+      isClosed = true
+    case .drop: break
+    case .send(let action, _): output.append(.fault(action))
+    }
+  }
+
+  mutating func close(code: UInt16, reason: String) {
+    guard !isClosed else { return }
+    output.append(.close(code: code, reason: reason))
+    isClosed = true
+  }
+
+  private mutating func endOfAge() {
+    guard !isClosed else { return }
+    if !configuration.dialect.has(.silentAgeLimit) {
+      refuse(.connectionLimitReached(seconds: configuration.ageLimit / 1_000_000_000), lane: nil)
+    }
+    close(code: 1000, reason: "connection age limit")
+  }
+
+  mutating func refuse(_ error: RequestError, lane: String?) {
+    refusal = error
+    send(ErrorFrame.write(error, lane: echo(lane), dialect: configuration.dialect))
     if configuration.logsResponses {
       output.append(.log(LogRecord.refused(error, lane: lane)))
     }

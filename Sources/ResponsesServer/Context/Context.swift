@@ -5,6 +5,8 @@ package struct Context: Sendable {
   package private(set) var tokens = 0
   /// Calls that have no output yet, oldest first.
   package private(set) var openCalls: [OpenCall] = []
+  /// Of what the model has read so far, without reasoning: what a later reasoning item follows from.
+  private(set) var digest = Digest()
   private var itemIDs: Set<String> = []
   private var callIDs: Set<String> = []
 
@@ -36,12 +38,24 @@ package struct Context: Sendable {
       }
     case .output(let family):
       try answer(item.callID ?? "", family)
-    case .message, .reasoning, .reference, .other:
+    case .compaction(let summary):
+      if !summary.keepsWindow {
+        items = []
+        tokens = 0
+        digest = Digest()
+      }
+    case .message, .reasoning, .reference, .compactionTrigger, .other:
       break
     }
     if let id = item.id { itemIDs.insert(id) }
     items.append(item)
+    digest.add(item)
     tokens += item.tokens
+  }
+
+  /// A reasoning item that the model does not see. What followed from it may still be there.
+  mutating func withhold(_ item: Item) {
+    if let id = item.id { itemIDs.insert(id) }
   }
 
   private mutating func answer(_ callID: String, _ family: CallFamily) throws(RequestError) {

@@ -1,19 +1,41 @@
 /// Builds the whole context of one request, item by item: what its parent saw and said, then its own input.
 struct ContextBuilder {
   let store: ResponseStore
-  /// `store: true`: items may be named by id.
-  let requestIsStored: Bool
+  let request: ResponseRequest
 
-  func build(parent: Context?, input: [Item]) throws(RequestError) -> Context {
-    let rules = RequestValidation(store: store, requestIsStored: requestIsStored)
+  struct Built {
+    var context: Context
+    /// Reasoning that the model does not see.
+    var transformations: [InputTransformation] = []
+    /// The input ends with a `compaction_trigger`.
+    var isCompactionAsked = false
+  }
+
+  /// `steered`: what was steered into the parent; it comes first.
+  func build(parent: Context?, steered: [Item]) throws(RequestError) -> Built {
+    let rules = RequestValidation(store: store, requestIsStored: request.store)
+    let input = steered + (try request.input())
     try rules.checkReasoningIsFollowed(in: input)
-    var context = parent ?? Context()
-    for item in input {
+    var built = Built(context: parent ?? Context())
+    for (index, item) in input.enumerated() {
+      if item.kind == .compactionTrigger {
+        guard index == input.count - 1 else {
+          throw .invalid(
+            "A 'compaction_trigger' item must be the last item of the input.", param: "input")
+        }
+        built.isCompactionAsked = true
+        continue
+      }
       let resolved = try rules.resolve(item)
-      try rules.checkReasoning(requiredBy: resolved, isIn: context)
-      try context.append(resolved)
+      try rules.checkReasoning(requiredBy: resolved, isIn: built.context)
+      if let reason = resolved.seal?.mismatch(request, after: built.context.digest) {
+        built.transformations.append(InputTransformation(id: resolved.id ?? "", reason: reason))
+        built.context.withhold(resolved)
+      } else {
+        try built.context.append(resolved)
+      }
     }
-    try context.requireAnsweredCalls()
-    return context
+    try built.context.requireAnsweredCalls()
+    return built
   }
 }

@@ -15,6 +15,9 @@ extension Item {
     case "message": return try message(fields)
     case "reasoning": return try reasoning(fields)
     case "item_reference": return try reference(fields)
+    case "compaction": return try compaction(fields)
+    case "compaction_trigger":
+      return Item(kind: .compactionTrigger, json: fields.json, id: nil, text: "")
     default:
       if let family = CallFamily(callType: type) { return try call(fields, family) }
       if let family = CallFamily(outputType: type) { return try output(fields, family) }
@@ -59,7 +62,20 @@ extension Item {
     let ciphertext = try fields.optionalString("encrypted_content") ?? ""
     return Item(
       kind: .reasoning, json: fields.json, id: try fields.optionalString("id"),
-      text: fields.text("summary"), hasCiphertext: !ciphertext.isEmpty)
+      text: fields.text("summary"), hasCiphertext: !ciphertext.isEmpty,
+      seal: ReasoningSeal(ciphertext: ciphertext))
+  }
+
+  private static func compaction(_ fields: ItemFields) throws(RequestError) -> Item {
+    let ciphertext = try fields.string("encrypted_content")
+    guard let summary = ContextSummary(ciphertext: ciphertext) else {
+      throw .invalid(
+        "The encrypted content of \(fields.path) could not be verified. Send compaction items as"
+          + " this server gave them.", code: "invalid_encrypted_content",
+        param: fields.path + ".encrypted_content")
+    }
+    return Item(
+      kind: .compaction(summary), json: fields.json, id: try fields.optionalString("id"), text: "")
   }
 
   private static func reference(_ fields: ItemFields) throws(RequestError) -> Item {

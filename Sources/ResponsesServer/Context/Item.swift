@@ -13,7 +13,11 @@ package final class Item: Sendable {
     case output(CallFamily)
     case reasoning
     case reference
-    /// Taken as it is: hosted tools' items, compaction, types that this server does not know.
+    /// Stands for what came before it.
+    case compaction(ContextSummary)
+    /// Asks for a compaction; is no part of the context.
+    case compactionTrigger
+    /// Taken as it is: hosted tools' items, types that this server does not know.
     case other
   }
 
@@ -28,11 +32,15 @@ package final class Item: Sendable {
   /// A message's text, a call's arguments or input, an output's text, a reasoning summary.
   package let text: String
   package let hasCiphertext: Bool
+  /// Of reasoning that this server made: what it followed from.
+  let seal: ReasoningSeal?
   package let tokens: Int
+  /// Of what the model reads.
+  let digest: UInt64
 
   package init(
     kind: Kind, json: [UInt8], id: String?, callID: String? = nil, name: String? = nil,
-    text: String, hasCiphertext: Bool = false
+    text: String, hasCiphertext: Bool = false, seal: ReasoningSeal? = nil
   ) {
     self.kind = kind
     self.json = json
@@ -41,14 +49,18 @@ package final class Item: Sendable {
     self.name = name
     self.text = text
     self.hasCiphertext = hasCiphertext
+    self.seal = seal
     // By what the model reads, not by the JSON around it: a replayed context then counts the same as the
     // chained one, however the client spells its JSON.
     let read: Int
     switch kind {
     case .message, .call, .output, .reasoning: read = text.utf8.count + (name?.utf8.count ?? 0)
+    case .compaction(let summary): read = summary.firstUserText.utf8.count
+    case .compactionTrigger: read = 0
     case .reference, .other: read = json.count
     }
     tokens = Tokens.count(bytes: read) + Tokens.perItem
+    digest = Digest.of(text)
   }
 
   package var isUserMessage: Bool { kind == .message(.user) }
@@ -56,7 +68,14 @@ package final class Item: Sendable {
   package var isToolOutput: Bool {
     switch kind {
     case .output: true
-    case .message, .call, .reasoning, .reference, .other: false
+    case .message, .call, .reasoning, .reference, .compaction, .compactionTrigger, .other: false
+    }
+  }
+
+  var summary: ContextSummary? {
+    switch kind {
+    case .compaction(let summary): summary
+    case .message, .call, .output, .reasoning, .reference, .compactionTrigger, .other: nil
     }
   }
 }

@@ -12,7 +12,7 @@ struct RequestValidation {
       return try stored(item)
     case .reasoning where !item.hasCiphertext:
       return try stored(item)
-    case .reasoning, .message, .call, .output, .other:
+    case .reasoning, .message, .call, .output, .compaction, .compactionTrigger, .other:
       return item
     }
   }
@@ -32,8 +32,8 @@ struct RequestValidation {
       let isFollowed =
         switch next?.kind {
         case .message(let role): role == .assistant
-        case .call, .reference, .other: true
-        case .output, .reasoning, nil: false
+        case .call, .reference, .compaction, .other: true
+        case .output, .reasoning, .compactionTrigger, nil: false
         }
       guard isFollowed else {
         throw .invalid(
@@ -52,7 +52,7 @@ struct RequestValidation {
       switch item.kind {
       case .message: "message"
       case .call(let family): family.rawValue
-      case .output, .reasoning, .reference, .other: "item"
+      case .output, .reasoning, .reference, .compaction, .compactionTrigger, .other: "item"
       }
     throw .invalid(
       "Item '\(id)' of type '\(type)' was provided without its required 'reasoning' item:"

@@ -13,7 +13,7 @@ package final class ResponseStore {
   package static let responsesMax = 4096
   static let pairsMax = 65536
 
-  private var responses: Bounded<CachedResponse>
+  private var responses: Bounded<Stored>
   private var items: Bounded<Item>
   private var requiredReasoning: Bounded<String>
 
@@ -23,15 +23,26 @@ package final class ResponseStore {
     requiredReasoning = Bounded(capacity: Self.pairsMax)
   }
 
-  func response(_ id: String) -> CachedResponse? { responses[id] }
+  private struct Stored {
+    let response: CachedResponse
+    let json: [UInt8]
+  }
+
+  func response(_ id: String) -> CachedResponse? { responses[id]?.response }
+
+  /// The response object, as its terminal event carried it.
+  func json(_ id: String) -> [UInt8]? { responses[id]?.json }
+
+  /// False if there was none.
+  func delete(_ id: String) -> Bool { responses.remove(id) }
 
   func item(_ id: String) -> Item? { items[id] }
 
   /// The reasoning item that must come with the item of that id.
   func reasoning(requiredBy itemID: String) -> String? { requiredReasoning[itemID] }
 
-  func keep(_ response: CachedResponse, output: [Item]) {
-    responses.insert(response, for: response.id)
+  func keep(_ response: CachedResponse, output: [Item], json: [UInt8]) {
+    responses.insert(Stored(response: response, json: json), for: response.id)
     for item in output {
       if let id = item.id { items.insert(item, for: id) }
     }
@@ -60,6 +71,9 @@ private struct Bounded<Value> {
   }
 
   subscript(_ key: String) -> Value? { values[key] }
+
+  /// Its place in the ring stays, and goes with the next round.
+  mutating func remove(_ key: String) -> Bool { values.removeValue(forKey: key) != nil }
 
   mutating func insert(_ value: Value, for key: String) {
     guard values.updateValue(value, forKey: key) == nil else { return }

@@ -4,16 +4,18 @@ import RWSJSON
 ///
 ///     created ─ in_progress ─ (output_item.added … output_item.done)* ─ completed | incomplete | failed
 ///
-/// Numbers them from 0; on a named lane each carries the lane's name as `stream_id`.
+/// On a named lane each carries the lane's name as `stream_id`.
 struct EventEmitter {
   private let response: ResponseObject
   private let lane: String?
-  private var sequenceNumber = 0
-  private(set) var events: [[UInt8]] = []
+  private let dialect: Dialect
+  private(set) var events: [EventText] = []
 
-  init(response: ResponseObject, lane: String?) {
+  /// `lane`: to be echoed.
+  init(response: ResponseObject, lane: String?, dialect: Dialect) {
     self.response = response
     self.lane = lane
+    self.dialect = dialect
   }
 
   mutating func begin() {
@@ -21,8 +23,11 @@ struct EventEmitter {
     emit(response: "response.in_progress", ResponseObject.State(status: "in_progress"))
   }
 
-  mutating func end(_ type: String, _ state: ResponseObject.State) {
-    emit(response: type, state)
+  /// `response`: the object as it is at the end.
+  mutating func end(_ type: String, response: [UInt8]) -> EventText {
+    emit(dialect.has(.responseDone) ? "response.done" : type) { writer in
+      writer.member("response", raw: response)
+    }
   }
 
   mutating func emit(_ item: OutputItem, at index: Int) {
@@ -45,6 +50,8 @@ struct EventEmitter {
         chunks: Chunks.words(input))
     case .reasoning(let summary):
       emitSummary(item, index, summary)
+    case .compaction:
+      emit("response.compaction.compacting") { Self.writePlace(item, index, to: &$0) }
     }
     emit("response.output_item.done") { writer in
       writer.member("output_index", index)
@@ -121,16 +128,15 @@ struct EventEmitter {
     }
   }
 
-  private mutating func emit(_ type: String, _ write: (inout JSONWriter) -> Void) {
-    var writer = JSONWriter(reservingCapacity: 256)
-    writer.beginObject()
-    writer.member("type", type)
-    writer.member("sequence_number", sequenceNumber)
-    write(&writer)
-    if let lane { writer.member("stream_id", lane) }
-    writer.endObject()
-    sequenceNumber += 1
-    events.append(writer.bytes)
+  @discardableResult
+  private mutating func emit(
+    _ type: String, _ write: (inout JSONWriter) -> Void
+  ) -> EventText {
+    var writer = EventWriter(type, dialect: dialect)
+    write(&writer.json)
+    let event = writer.finish(lane: lane)
+    events.append(event)
+    return event
   }
 }
 

@@ -21,7 +21,7 @@ struct OutputItem {
   private let ciphertexts: (done: String, repeated: String)?
 
   init(
-    _ answer: ModelAnswer.Item, ids: inout IDSource, includesCiphertext: Bool, isCutShort: Bool
+    _ answer: ModelAnswer.Item, ids: inout IDSource, seal: ReasoningSeal?, isCutShort: Bool
   ) {
     self.answer = answer
     finalStatus = isCutShort ? "incomplete" : "completed"
@@ -30,11 +30,10 @@ struct OutputItem {
     case .functionCall: id = ids.next("fc")
     case .customCall: id = ids.next("ctc")
     case .reasoning: id = ids.next("rs")
+    case .compaction: id = ids.next("cmp")
     }
     callID = ids.next("call")
-    ciphertexts =
-      includesCiphertext
-      ? (ids.next("gAAAAABo_" + id), ids.next("gAAAAABo_" + id)) : nil
+    ciphertexts = seal.map { ($0.ciphertext(&ids), $0.ciphertext(&ids)) }
   }
 
   func json(_ form: Form) -> [UInt8] {
@@ -69,6 +68,9 @@ struct OutputItem {
         writer.member(
           "encrypted_content", form == .done ? ciphertexts.done : ciphertexts.repeated)
       }
+    case .compaction(let summary):
+      writer.member("type", "compaction")
+      writer.member("encrypted_content", isAdded ? "" : summary.ciphertext)
     }
     writer.endObject()
     return writer.bytes
@@ -118,6 +120,7 @@ struct OutputItem {
     case .message(let text, _), .refusal(let text), .functionCall(_, let text),
       .customCall(_, let text), .reasoning(let text):
       text
+    case .compaction: ""
     }
   }
 
@@ -136,6 +139,8 @@ struct OutputItem {
     case .reasoning:
       return Item(
         kind: .reasoning, json: json, id: id, text: text, hasCiphertext: ciphertexts != nil)
+    case .compaction(let summary):
+      return Item(kind: .compaction(summary), json: json, id: id, text: "")
     }
   }
 }

@@ -6,6 +6,8 @@ struct ResponseObject {
   private let createdAt: Int64
   /// The settings as the request gave them, or their defaults: members of an object, without the braces.
   private let settings: [UInt8]
+  private let inputTransformations: [InputTransformation]
+  private let isSparse: Bool
 
   /// What differs between the events of one response.
   struct State {
@@ -17,14 +19,24 @@ struct ResponseObject {
     var error: (code: String, message: String)?
   }
 
-  init(id: String, createdAt: Int64, request: ResponseRequest) {
+  init(
+    id: String, createdAt: Int64, request: ResponseRequest,
+    inputTransformations: [InputTransformation] = [], isSparse: Bool = false
+  ) {
     self.id = id
     self.createdAt = createdAt
+    self.inputTransformations = inputTransformations
+    self.isSparse = isSparse
     var writer = JSONWriter()
     writer.beginObject()
-    for (key, fallback) in Self.echoed {
+    for (key, fallback) in Self.echoed where !isSparse || key == "model" {
       writer.key(key)
-      if let value = request[key] { writer.value(value) } else { writer.raw(fallback) }
+      switch (key, request[key]) {
+      // What the service did counts, not what was asked: with zero data retention nothing is stored.
+      case ("store", _): writer.bool(request.store)
+      case (_, let value?): writer.value(value)
+      case (_, nil): writer.raw(fallback)
+      }
     }
     writer.endObject()
     settings = Array(writer.bytes.dropFirst().dropLast())
@@ -48,6 +60,10 @@ struct ResponseObject {
     writer.member("object", "response")
     writer.member("created_at", createdAt)
     writer.member("status", state.status)
+    if isSparse {
+      writeEnd(state, to: &writer)
+      return
+    }
     writer.member("background", false)
     writer.key("completed_at")
     if let time = state.completedAt { writer.int(time) } else { writer.null() }
@@ -68,14 +84,34 @@ struct ResponseObject {
     } else {
       writer.null()
     }
+    if !inputTransformations.isEmpty {
+      writer.key("input_transformations")
+      writer.beginArray()
+      for transformation in inputTransformations { transformation.write(to: &writer) }
+      writer.endArray()
+    }
+    writeEnd(state, to: &writer)
+  }
+
+  private func writeEnd(_ state: State, to writer: inout JSONWriter) {
     writer.key("output")
     writer.beginArray()
     for item in state.output { writer.raw(item) }
     writer.endArray()
-    writer.key("usage")
-    if let usage = state.usage { usage.write(to: &writer) } else { writer.null() }
+    if let usage = state.usage {
+      writer.key("usage")
+      usage.write(to: &writer, isSparse: isSparse)
+    } else if !isSparse {
+      writer.memberNull("usage")
+    }
     writer.raw(settings)
     writer.endObject()
+  }
+
+  func json(_ state: State) -> [UInt8] {
+    var writer = JSONWriter(reservingCapacity: 1024)
+    write(state, to: &writer)
+    return writer.bytes
   }
 }
 
@@ -87,9 +123,14 @@ struct Usage: Equatable {
   var output = 0
   var reasoning = 0
 
-  func write(to writer: inout JSONWriter) {
+  func write(to writer: inout JSONWriter, isSparse: Bool = false) {
     writer.beginObject()
     writer.member("input_tokens", input)
+    if isSparse {
+      writer.member("output_tokens", output)
+      writer.endObject()
+      return
+    }
     writer.key("input_tokens_details")
     writer.beginObject()
     writer.member("cached_tokens", cached)

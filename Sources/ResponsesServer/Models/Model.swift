@@ -27,8 +27,21 @@ package struct ModelInput: Sendable {
     context.items.last { $0.isUserMessage }?.text ?? ""
   }
 
+  /// What was compacted counts as well.
   var toolOutputs: Int {
-    context.items.count { $0.isToolOutput }
+    context.items.reduce(0) { $0 + ($1.isToolOutput ? 1 : $1.summary?.toolOutputs ?? 0) }
+  }
+
+  var userMessages: Int {
+    context.items.reduce(0) { $0 + ($1.isUserMessage ? 1 : $1.summary?.userMessages ?? 0) }
+  }
+
+  var firstUserText: String {
+    for item in context.items {
+      if item.isUserMessage { return item.text }
+      if let summary = item.summary, summary.userMessages > 0 { return summary.firstUserText }
+    }
+    return ""
   }
 }
 
@@ -40,6 +53,16 @@ package struct ModelAnswer: Equatable, Sendable {
     case functionCall(name: String, arguments: String)
     case customCall(name: String, input: String)
     case reasoning(summary: String)
+    /// What stands for all that came before it.
+    case compaction(ContextSummary)
+
+    /// The client has to answer it before the response can be continued.
+    var isCall: Bool {
+      switch self {
+      case .functionCall, .customCall: true
+      case .message, .refusal, .reasoning, .compaction: false
+      }
+    }
   }
 
   package enum Phase: String, Sendable {

@@ -56,9 +56,9 @@ package struct RuleModel: Model {
       return ModelAnswer([call])
     }
     if ByteSearch.contains("RECALL", in: words) {
-      let users = input.context.items.filter(\.isUserMessage)
       return text(
-        "RECALL users=\(users.count) tools=\(input.toolOutputs) first=\(users.first?.text ?? "")")
+        "RECALL users=\(input.userMessages) tools=\(input.toolOutputs)"
+          + " first=\(input.firstUserText)")
     }
     if ByteSearch.contains("UPSTREAM ERROR", in: words) {
       return ModelAnswer(

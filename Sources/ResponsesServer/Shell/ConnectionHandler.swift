@@ -1,141 +1,177 @@
 import RWSNetwork
 import RWSWebSocket
 
-/// Carries one client's connection: answers its HTTP request, then feeds its frames and the clock to the core
-/// and sends what comes out.
+/// Carries one client's connection: answers its HTTP requests one after the other, or hands it over to a
+/// `WebSocketHandler`.
 final class ConnectionHandler {
   private enum State {
-    case request
-    case open(WebSocketChannel)
-    case closing
+    case waiting
+    /// A response over HTTP is under way.
+    case answering(HTTPExchange)
+    case open(WebSocketChannel, WebSocketHandler)
+    case ended
   }
 
-  private var state = State.request
-  private var connection: ServerConnection
-  private let router: HTTPRouter
-  /// Sent with every answer, as `x-request-id`.
-  private let requestID: String
-  private let acceptsDeflate: Bool
-  private let log: ServerLog?
+  private var state = State.waiting
+  private let service: ServerService
+  private let channel: ServerChannel
   private let onEnd: (ConnectionHandler) -> Void
   private var timer: TimerID?
-  /// A client that does not read is not read from either: its unsent events stay bounded by what it has asked
-  /// for.
-  private var isPaused = false
-
-  private static let pauseBytes = 8 << 20
-  private static let resumeBytes = 1 << 20
-  private static let closeNanoseconds: Int64 = 500_000_000
 
   init(
-    connection: ServerConnection, router: HTTPRouter, requestID: String,
-    acceptsDeflate: Bool, log: ServerLog?,
+    _ channel: ServerChannel, _ service: ServerService,
     onEnd: @escaping (ConnectionHandler) -> Void
   ) {
-    self.connection = connection
-    self.router = router
-    self.requestID = requestID
-    self.acceptsDeflate = acceptsDeflate
-    self.log = log
+    self.channel = channel
+    self.service = service
     self.onEnd = onEnd
   }
 
   /// The server stops. A request that is still coming is left to the end of the loop.
-  func close() {
+  func close(code: UInt16, reason: String) {
     switch state {
-    case .request, .closing:
-      break
-    case .open(let channel):
-      close(channel, code: 1001, reason: "the server is stopping")
+    case .waiting: closeIfIdle()
+    case .open(let channel, let handler): handler.close(channel, code: code, reason: reason)
+    case .answering, .ended: break
     }
   }
 
-  private func close(_ channel: WebSocketChannel, code: UInt16, reason: String) {
-    state = .closing
-    cancelTimer(on: channel.loop)
-    channel.close(code: code, reason: reason, timeoutNanoseconds: Self.closeNanoseconds)
+  /// The server stops when nothing runs any more.
+  func drain(code: UInt16, reason: String) {
+    switch state {
+    case .waiting: closeIfIdle()
+    case .open(let channel, let handler): handler.drain(channel, code: code, reason: reason)
+    case .answering, .ended: break
+    }
   }
 
-  private func carryOut(_ output: [ServerConnection.Output], on channel: WebSocketChannel) {
-    var isSent = true
+  private func closeIfIdle() {
+    if channel.isIdle { drop() }
+  }
+
+  private func drop() {
+    cancelTimer()
+    channel.abort()
+    end()
+  }
+
+  private func end() {
+    if case .ended = state { return }
+    state = .ended
+    onEnd(self)
+  }
+
+  // MARK: HTTP
+
+  private func answer(_ request: ServerRequest) {
+    do throws(RequestError) {
+      switch service.router.decide(request) {
+      case .upgrade: upgrade()
+      case .create:
+        var exchange = try HTTPExchange(request.body, connection: service.makeConnection(number: 0))
+        let output = exchange.start(channel.loop.now)
+        state = .answering(exchange)
+        carryOut(output)
+      case let decision:
+        respond(try service.answer(decision, body: request.body, now: channel.loop.now))
+      }
+    } catch {
+      respond(HTTPAnswer(refusing: error))
+    }
+  }
+
+  private func respond(_ answer: HTTPAnswer) {
+    var answer = answer
+    answer.fields.append(contentsOf: service.fields())
+    channel.respond(answer)
+  }
+
+  private func carryOut(_ output: [HTTPExchange.Output]) {
+    var parts: [UInt8] = []
     for item in output {
       switch item {
-      case .text(let text): isSent = isSent && channel.send(text: text, tag: 0)
-      case .log(let record): log?.write(record)
+      case .answer(let answer): respond(answer)
+      case .begin(var fields):
+        fields.append(contentsOf: service.fields())
+        guard channel.beginAnswer(status: 200, fields: fields) else { return drop() }
+      // In one chunk: events that are due together reach the client together.
+      case .part(let part): parts += part
+      case .end:
+        guard channel.sendPart(parts) else { return drop() }
+        parts = []
+        channel.endAnswer()
+      case .log(let record): service.log?.write(record)
+      case .cut:
+        channel.sendPart(parts)
+        return drop()
       }
     }
-    guard isSent else {
-      // The queue is full, or the connection is ending: then this changes nothing. Never drop an event and go on.
-      return close(channel, code: 1011, reason: "too many bytes of events are unread")
-    }
-    if channel.queuedBytes > Self.pauseBytes, !isPaused {
-      isPaused = true
-      channel.pauseReading()
-    }
-    arm(channel)
+    if !parts.isEmpty, !channel.sendPart(parts) { return drop() }
+    arm()
   }
 
-  private func arm(_ channel: WebSocketChannel) {
-    cancelTimer(on: channel.loop)
-    guard let deadline = connection.nextDeadline else { return }
+  private func arm() {
+    cancelTimer()
+    guard case .answering(let exchange) = state else { return }
+    guard let deadline = exchange.nextDeadline else {
+      if exchange.isEnded { state = .waiting }
+      return
+    }
     timer = channel.loop.schedule(at: deadline) { [weak self] in
-      guard let self, case .open(let channel) = state else { return }
+      guard let self, case .answering(var exchange) = state else { return }
       timer = nil
-      carryOut(connection.tick(channel.loop.now), on: channel)
+      state = .waiting
+      let output = exchange.tick(channel.loop.now)
+      state = .answering(exchange)
+      carryOut(output)
     }
   }
 
-  private func cancelTimer(on loop: EventLoop) {
-    if let timer { loop.cancel(timer) }
+  private func cancelTimer() {
+    if let timer { channel.loop.cancel(timer) }
     timer = nil
+  }
+
+  // MARK: WebSocket
+
+  private func upgrade() {
+    let number = service.nextConnectionNumber()
+    switch service.faults.atUpgrade(connection: number) {
+    case .refuse(let error): return respond(HTTPAnswer(refusing: error))
+    case .wrongAcceptKey:
+      return channel.respond(
+        HTTPAnswer(
+          status: 101,
+          fields: HTTPFields([
+            "Upgrade": "websocket", "Connection": "Upgrade",
+            "Sec-WebSocket-Accept": "AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+          ])))
+    case .silence: return
+    case nil: break
+    }
+    let handler = WebSocketHandler(
+      service.makeConnection(number: number, openedAt: channel.loop.now), log: service.log,
+      onRestart: service.onRestart
+    ) { [weak self] in self?.end() }
+    let deflate = service.acceptsDeflate ? DeflateParameters.serverPreference : nil
+    guard
+      let upgraded = channel.upgrade(
+        fields: service.fields(), deflate: deflate, delegate: handler)
+    else { return drop() }
+    state = .open(upgraded, handler)
+    handler.opened(upgraded)
   }
 }
 
 extension ConnectionHandler: ServerChannelDelegate {
   func channel(_ channel: ServerChannel, received request: ServerRequest) {
-    switch router.decide(request) {
-    case .answer(var answer):
-      answer.fields.append("x-request-id", requestID)
-      channel.respond(answer)
-    case .upgrade:
-      let fields = HTTPFields(["x-request-id": requestID])
-      let deflate = acceptsDeflate ? DeflateParameters.serverPreference : nil
-      guard let upgraded = channel.upgrade(fields: fields, deflate: deflate, delegate: self)
-      else {
-        channel.abort()
-        return onEnd(self)
-      }
-      state = .open(upgraded)
-    }
+    cancelTimer()
+    state = .waiting
+    answer(request)
   }
 
-  func channelClosed(_ channel: ServerChannel) { onEnd(self) }
-}
-
-extension ConnectionHandler: WebSocketChannelDelegate {
-  func channelOpened(_ channel: WebSocketChannel, _ info: HandshakeInfo) {}
-
-  func channel(_ channel: WebSocketChannel, receivedText text: UnsafeRawBufferPointer) {
-    guard case .open = state else { return }
-    carryOut(connection.receive(text, now: channel.loop.now), on: channel)
-  }
-
-  func channel(_ channel: WebSocketChannel, receivedBinary bytes: UnsafeRawBufferPointer) {
-    guard case .open = state else { return }
-    close(channel, code: 1003, reason: "text frames only")
-  }
-
-  func channelFinishedRead(_ channel: WebSocketChannel) {}
-
-  func channel(_ channel: WebSocketChannel, flushed tag: UInt64) {
-    guard isPaused, channel.queuedBytes < Self.resumeBytes else { return }
-    isPaused = false
-    channel.resumeReading()
-  }
-
-  func channelClosed(_ channel: WebSocketChannel, _ failure: NetworkFailure) {
-    state = .closing
-    cancelTimer(on: channel.loop)
-    onEnd(self)
+  func channelClosed(_ channel: ServerChannel) {
+    cancelTimer()
+    end()
   }
 }

@@ -6,9 +6,7 @@ import RWSWebSocket
 package final class Server {
   private let options: ServerOptions
   private let loop: EventLoop
-  private let log: ServerLog?
-  private let store = ResponseStore()
-  private let configuration: ServerConfiguration
+  private let service: ServerService
   private var listener: Listener?
   private var stopSignals: StopSignals?
   /// Listener and channels do not retain their delegates.
@@ -18,17 +16,20 @@ package final class Server {
   /// Binds at once; `run` accepts. Or whoever gives a loop drives it, and calls `stop()` on it.
   package init(_ options: ServerOptions, on given: EventLoop? = nil) throws(StartFailure) {
     self.options = options
-    log = try ServerLog.open(options.log)
+    let log = try ServerLog.open(options.log)
     var configuration = options.behaviour
     configuration.logsResponses = log != nil
     configuration.unixNanosecondsAtZero = Self.unixNanoseconds() - MonotonicClock.now()
-    self.configuration = configuration
+    service = ServerService(
+      options, configuration, faults: try Self.faults(options.faultScript), log: log,
+      seed: .random(in: .min ... .max))
     var certificate: (file: String, pem: [UInt8])?
     do throws(NetworkFailure) {
       loop = if let given { given } else { try EventLoop() }
       var listen = ListenOptions()
       listen.host = options.host
       listen.port = options.port
+      listen.keepsConnections = true
       let identity = try Self.identity(options)
       listen.tls = identity?.context
       if case .selfMade(let file?) = options.tls, let identity {
@@ -39,6 +40,7 @@ package final class Server {
       throw StartFailure(error.message)
     }
     if let certificate { try Self.write(certificate.pem, to: certificate.file) }
+    service.onRestart = { [weak self] in self?.restart() }
   }
 
   /// Such as `ws://127.0.0.1:8080/v1`: the base URL for clients.
@@ -47,27 +49,51 @@ package final class Server {
     return "\(options.tls == .off ? "ws" : "wss")://\(host):\(listener?.port ?? 0)/v1"
   }
 
-  /// Serves until SIGTERM, SIGINT or, if asked, the end of standard input; then closes what is open (1001).
-  /// `onReady` is called when clients can connect.
+  /// Serves until SIGTERM, SIGINT or, if asked, the end of standard input; then closes what is open.
+  /// SIGHUP closes what is open and serves on. `onReady` is called when clients can connect.
   package func run(_ onReady: () -> Void) throws(StartFailure) {
     signal(SIGPIPE, SIG_IGN)
+    Self.raiseDescriptorLimit()
     stopSignals = try StopSignals(
-      on: loop, watchingStandardInput: options.exitsWithStandardInput
+      on: loop, watchingStandardInput: options.exitsWithStandardInput,
+      onRestart: { [weak self] in self?.restart() }
     ) { [weak self] in self?.stop() }
     onReady()
     loop.run()
   }
 
-  /// Closes what is open (1001) and then stops the loop; a second time at once.
+  /// As after a deployment: every connection is closed (1012), and with it its cache is gone.
+  private func restart() {
+    for handler in handlers.values { handler.close(code: 1012, reason: "the server restarts") }
+  }
+
+  /// Closes what is open, at once or as soon as nothing runs on it, and then stops the loop; a second time at
+  /// once.
   package func stop() {
     guard !isStopping else { return loop.stop() }
     isStopping = true
     listener?.close()
-    for handler in handlers.values { handler.close() }
+    for handler in handlers.values { part(with: handler) }
     let loop = loop
-    loop.schedule(at: MonotonicClock.deadline(after: Self.stopNanoseconds)) { loop.stop() }
+    loop.schedule(at: MonotonicClock.deadline(after: options.drainNanoseconds)) { [weak self] in
+      for handler in self?.handlers.values.map({ $0 }) ?? [] { self?.partAtOnce(with: handler) }
+    }
+    loop.schedule(
+      at: MonotonicClock.deadline(after: options.drainNanoseconds &+ Self.stopNanoseconds)
+    ) { loop.stop() }
     stopIfDone()
   }
+
+  private func part(with handler: ConnectionHandler) {
+    guard options.drainNanoseconds > 0 else { return partAtOnce(with: handler) }
+    handler.drain(code: options.stopCode, reason: Self.farewell)
+  }
+
+  private func partAtOnce(with handler: ConnectionHandler) {
+    handler.close(code: options.stopCode, reason: Self.farewell)
+  }
+
+  private static let farewell = "the server is stopping"
 
   private static let stopNanoseconds: Int64 = 1_000_000_000
 
@@ -89,16 +115,53 @@ package final class Server {
 
 extension Server: ListenerDelegate {
   package func listener(_ listener: Listener, accepted channel: ServerChannel) {
-    var ids = IDSource(seed: .random(in: .min ... .max))
-    let handler = ConnectionHandler(
-      connection: ServerConnection(
-        configuration: configuration, store: store, seed: ids.nextWord()),
-      router: HTTPRouter(apiKey: options.apiKey), requestID: ids.next("req"),
-      acceptsDeflate: options.acceptsDeflate, log: log
-    ) { [weak self] in self?.ended($0) }
+    let handler = ConnectionHandler(channel, service) { [weak self] in self?.ended($0) }
     handlers[ObjectIdentifier(handler)] = handler
     channel.delegate = handler
-    if isStopping { handler.close() }
+    if isStopping { part(with: handler) }
+  }
+}
+
+// MARK: What it starts with
+
+extension Server {
+  private static func faults(_ path: String?) throws(StartFailure) -> FaultScript {
+    let script = FaultScript()
+    guard let path else { return script }
+    let text = try readAll(path)
+    do throws(FaultScriptError) {
+      try script.add(text)
+    } catch {
+      throw StartFailure("\(path): \(error.message)")
+    }
+    return script
+  }
+
+  private static func readAll(_ path: String) throws(StartFailure) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      throw StartFailure("\(path) could not be read: \(lastSystemError()).")
+    }
+    defer { close(descriptor) }
+    var text: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(descriptor, &chunk, chunk.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else {
+        throw StartFailure("\(path) could not be read: \(lastSystemError()).")
+      }
+      guard count > 0 else { return text }
+      text += chunk[..<count]
+    }
+  }
+
+  /// Thousands of connections need as many descriptors, and the usual soft limit is 1,024.
+  private static func raiseDescriptorLimit() {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
   }
 }
 

@@ -24,6 +24,14 @@ package struct ServerOptions: Sendable {
   package var log = Log.none
   /// Ends the server when its standard input ends, and so with whoever started it.
   package var exitsWithStandardInput = false
+  /// Whether faults may be set over HTTP (`/v1/_faults`).
+  package var hasControl = false
+  /// A file of faults to show (docs/local-server.md).
+  package var faultScript: String?
+  /// Connections are closed so when the server stops.
+  package var stopCode: UInt16 = 1001
+  /// How long a stopping server lets responses run on.
+  package var drainNanoseconds: Int64 = 0
   package var behaviour = ServerConfiguration()
 
   package init() {}

@@ -6,14 +6,19 @@ final class StopSignals {
   /// Where the signal handler writes; the handler can reach nothing but a global.
   nonisolated(unsafe) private static var pipeEnd: Int32 = -1
 
+  private static let restartByte: UInt8 = 2
+
   private let loop: EventLoop
   private let onStop: () -> Void
+  private let onRestart: () -> Void
   private var sources: [Source] = []
 
   init(
-    on loop: EventLoop, watchingStandardInput: Bool, _ onStop: @escaping () -> Void
+    on loop: EventLoop, watchingStandardInput: Bool, onRestart: @escaping () -> Void,
+    _ onStop: @escaping () -> Void
   ) throws(StartFailure) {
     self.loop = loop
+    self.onRestart = onRestart
     self.onStop = onStop
     try watch(try Self.catchSignals(), endOnly: false)
     if watchingStandardInput { watchStandardInput() }
@@ -28,9 +33,9 @@ final class StopSignals {
     // A full pipe must not stop the handler: one unread byte says as much as many.
     for end in ends { _ = fcntl(end, F_SETFL, O_NONBLOCK) }
     pipeEnd = ends[1]
-    for number in [SIGTERM, SIGINT] {
-      signal(number) { _ in
-        var byte: UInt8 = 1
+    for number in [SIGTERM, SIGINT, SIGHUP] {
+      signal(number) { number in
+        var byte = number == SIGHUP ? StopSignals.restartByte : 1
         _ = Glibc.write(StopSignals.pipeEnd, &byte, 1)
       }
     }
@@ -47,7 +52,9 @@ final class StopSignals {
   }
 
   private func watch(_ descriptor: Int32, endOnly: Bool) throws(StartFailure) {
-    let source = Source(descriptor, endOnly: endOnly, on: loop) { [weak self] in self?.onStop() }
+    let source = Source(descriptor, endOnly: endOnly, on: loop) { [weak self] isRestart in
+      if isRestart { self?.onRestart() } else { self?.onStop() }
+    }
     do throws(NetworkFailure) {
       // POLLIN is EPOLLIN's value, and epoll's header is not part of the Glibc module.
       source.registration = try loop.add(descriptor, interest: UInt32(POLLIN), handler: source)
@@ -61,10 +68,13 @@ final class StopSignals {
     private let descriptor: Int32
     private let endOnly: Bool
     private let loop: EventLoop
-    private let onReady: () -> Void
+    private let onReady: (_ isRestart: Bool) -> Void
     var registration: Registration?
 
-    init(_ descriptor: Int32, endOnly: Bool, on loop: EventLoop, _ onReady: @escaping () -> Void) {
+    init(
+      _ descriptor: Int32, endOnly: Bool, on loop: EventLoop,
+      _ onReady: @escaping (_ isRestart: Bool) -> Void
+    ) {
       self.descriptor = descriptor
       self.endOnly = endOnly
       self.loop = loop
@@ -76,7 +86,9 @@ final class StopSignals {
       let count = read(descriptor, &bytes, bytes.count)
       if count < 0, errno == EINTR || errno == EAGAIN { return }
       if count <= 0, let registration { loop.remove(registration) }
-      if count <= 0 || !endOnly { onReady() }
+      if count <= 0 { return onReady(false) }
+      let isRestart = bytes[..<count].allSatisfy { $0 == StopSignals.restartByte }
+      if !endOnly { onReady(isRestart) }
     }
   }
 }

@@ -61,7 +61,7 @@ struct Notebook {
         if let id = item.callID, let call = pending.removeValue(forKey: id) {
           note(call, returned: item.text)
         }
-      case .message, .reasoning, .reference, .other:
+      case .message, .reasoning, .reference, .compaction, .compactionTrigger, .other:
         break
       }
     }

@@ -1,0 +1,82 @@
+import RWSJSON
+import RWSWebSocket
+
+/// The endpoints that look at a context without a model: `/v1/responses/compact` and
+/// `/v1/responses/input_tokens`. HTTP cannot see a socket's cache: a parent must have been stored.
+struct ContextService {
+  let configuration: ServerConfiguration
+  let store: ResponseStore
+
+  func compact(
+    _ body: [UInt8], now: Int64, ids: inout IDSource
+  ) throws(RequestError) -> HTTPAnswer {
+    let (request, prepared) = try prepare(body)
+    guard !request.model.isEmpty else { throw .missing("model") }
+    let context = prepared.built.context
+    let compaction = OutputItem(
+      .compaction(ContextSummary(of: context, keepsWindow: true)), ids: &ids, seal: nil,
+      isCutShort: false)
+    var usage = prepared.usage
+    usage.output = compaction.contextItem.tokens
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.member("id", ids.next("cmpresp"))
+    writer.member("object", "response.compaction")
+    writer.member("created_at", configuration.unixSeconds(now))
+    writer.key("output")
+    writer.beginArray()
+    for item in context.items where item.isUserMessage {
+      Self.write(item, ids: &ids, to: &writer)
+    }
+    writer.raw(compaction.json(.done))
+    writer.endArray()
+    writer.key("usage")
+    usage.write(to: &writer)
+    writer.endObject()
+    return HTTPAnswer(json: writer.bytes)
+  }
+
+  func countInputTokens(_ body: [UInt8]) throws(RequestError) -> HTTPAnswer {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.member("object", "response.input_tokens")
+    writer.member("input_tokens", try prepare(body).prepared.usage.input)
+    writer.endObject()
+    return HTTPAnswer(json: writer.bytes)
+  }
+
+  private func prepare(
+    _ body: [UInt8]
+  ) throws(RequestError) -> (request: ResponseRequest, prepared: RequestPreparation.Prepared) {
+    let request = ResponseRequest(fields: try HTTPExchange.fields(body), lane: nil)
+    guard request["input"] != nil || request.previousResponseID != nil else {
+      throw .invalid(
+        "One of \"input\" or \"previous_response_id\" must be provided.",
+        code: "missing_required_parameter")
+    }
+    let prepared = try RequestPreparation(store: store, configuration: configuration)
+      .prepare(request, cache: ResponseCache())
+    return (request, prepared)
+  }
+
+  /// A retained message as an output item, whatever spelling it came in.
+  private static func write(_ item: Item, ids: inout IDSource, to writer: inout JSONWriter) {
+    writer.beginObject()
+    writer.member("id", item.id ?? ids.next("msg"))
+    writer.member("type", "message")
+    writer.member("status", "completed")
+    writer.member("role", "user")
+    writer.key("content")
+    if let content = (try? JSONValue(parsing: item.json))?["content"], content.kind == .array {
+      writer.value(content)
+    } else {
+      writer.beginArray()
+      writer.beginObject()
+      writer.member("type", "input_text")
+      writer.member("text", item.text)
+      writer.endObject()
+      writer.endArray()
+    }
+    writer.endObject()
+  }
+}

@@ -1,0 +1,78 @@
+import RWSNetwork
+import RWSWebSocket
+
+/// What the connections of a server share, and the answers that need no time.
+final class ServerService {
+  let router: HTTPRouter
+  let faults: FaultScript
+  let log: ServerLog?
+  let acceptsDeflate: Bool
+  var onRestart: () -> Void = {}
+  private let configuration: ServerConfiguration
+  private let store = ResponseStore()
+  private let limiter: RateLimiter
+  private var ids: IDSource
+  private var connections = 0
+
+  init(
+    _ options: ServerOptions, _ configuration: ServerConfiguration, faults: FaultScript,
+    log: ServerLog?, seed: UInt64
+  ) {
+    router = HTTPRouter(apiKey: options.apiKey, hasControl: options.hasControl)
+    self.faults = faults
+    self.log = log
+    self.configuration = configuration
+    acceptsDeflate = options.acceptsDeflate
+    limiter = RateLimiter(requestsPerMinute: configuration.requestsPerMinute)
+    ids = IDSource(seed: seed)
+  }
+
+  /// Sent with every answer.
+  func fields() -> HTTPFields { HTTPFields(["x-request-id": ids.next("req")]) }
+
+  /// Requests over HTTP have none.
+  func nextConnectionNumber() -> Int {
+    connections += 1
+    return connections
+  }
+
+  func makeConnection(number: Int, openedAt: Int64? = nil) -> ServerConnection {
+    var configuration = configuration
+    // A response over HTTP has no connection whose age could matter.
+    if openedAt == nil { configuration.maxAgeNanoseconds = .max }
+    return ServerConnection(
+      configuration: configuration, store: store, seed: ids.nextWord(), openedAt: openedAt ?? 0,
+      number: number, limiter: limiter, faults: faults)
+  }
+
+  func answer(
+    _ decision: HTTPRouter.Decision, body: [UInt8], now: Int64
+  ) throws(RequestError) -> HTTPAnswer {
+    let contexts = ContextService(configuration: configuration, store: store)
+    switch decision {
+    case .answer(let answer): return answer
+    case .compact: return try contexts.compact(body, now: now, ids: &ids)
+    case .countInputTokens: return try contexts.countInputTokens(body)
+    case .retrieve(let id):
+      guard let json = store.json(id) else { throw .responseNotFound(id) }
+      return HTTPAnswer(json: json)
+    case .delete(let id):
+      guard store.delete(id) else { throw .responseNotFound(id) }
+      return HTTPAnswer(
+        status: 200, json: #"{"id":"\#(id)","object":"response.deleted","deleted":true}"#)
+    case .addFaults:
+      do throws(FaultScriptError) {
+        try faults.add(body)
+      } catch {
+        throw .invalid(error.message)
+      }
+      return HTTPAnswer(status: 200, json: "{}")
+    case .clearFaults:
+      faults.clear()
+      return HTTPAnswer(status: 200, json: "{}")
+    case .upgrade, .create:
+      // The connection's own to answer.
+      return HTTPAnswer(status: 500)
+    }
+  }
+}
