@@ -23,7 +23,6 @@ package struct Dialect: Equatable, Sendable {
     case responseDone = "response-done"
     /// `codex.rate_limits` comes before each response's events; `response.interrupt` is understood.
     case codexEvents = "codex-events"
-    case keepalives = "keepalives"
     /// `instructions` together with `previous_response_id` is a 400.
     case refusesInstructionsInChain = "no-chained-instructions"
     /// `store: true` is a 400.
@@ -57,7 +56,7 @@ package struct Dialect: Equatable, Sendable {
       [.noLanes, .untypedErrors, .refusesInstructionsInChain, .silentAgeLimit],
       maxAgeSeconds: 1500),
     "codex": Dialect(
-      [.codexEvents, .keepalives, .refusesStore, .statuslessErrors], messageBytesMax: 16 << 20),
+      [.codexEvents, .refusesStore, .statuslessErrors], messageBytesMax: 16 << 20),
     "open-responses": Dialect([.noLanes, .refusesWarmUp]),
     "gateway-no-lanes": Dialect([.noLanes, .flatErrors]),
     "gateway-no-echo": Dialect([.noEcho]),

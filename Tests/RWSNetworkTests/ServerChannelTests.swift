@@ -66,6 +66,56 @@ extension NetworkTests {
       #expect(try peer.receiveHead().hasPrefix("HTTP/1.1 200 "))
     }
 
+    @Test("RFC 9112 §9.3: a kept connection takes the next request, until one asks to close")
+    func keptConnection() throws {
+      let server = try EchoServer(loop) { $0.keepsConnections = true }
+      defer { server.stop() }
+      server.answer = { channel, request in
+        channel.respond(HTTPAnswer(status: 200, body: Array(request.target.utf8)))
+      }
+      let peer = try RawPeer.connect(loop, port: server.listener.port)
+      try peer.send(
+        "GET /a HTTP/1.1\r\nHost: x\r\n\r\nPOST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1"
+          + "GET /c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+      try peer.receive { _ in peer.sawEnd }
+      peer.close()
+      try loop.drive { server.closedRequests == 1 }
+      #expect(server.requests.map(\.target) == ["/a", "/b", "/c"])
+      let answers = String(decoding: peer.received, as: UTF8.self)
+      #expect(answers.split(separator: "HTTP/1.1 200 OK").count == 3)
+      #expect(answers.split(separator: "Connection: close").count == 2)
+      #expect(answers.hasSuffix("/c"))
+    }
+
+    @Test("RFC 9112 §7.1: an answer in parts comes in chunks; HTTP/1.0 gets it to the end of the connection")
+    func parts() throws {
+      let answer = { (channel: ServerChannel, _: ServerRequest) in
+        #expect(channel.beginAnswer(status: 200, fields: HTTPFields()))
+        #expect(channel.sendPart(Array("hello ".utf8)))
+        #expect(channel.sendPart(Array("there".utf8)))
+        channel.endAnswer()
+        #expect(!channel.sendPart([1]))
+      }
+      let new = try exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n", answer: answer).answer
+      #expect(new.hasSuffix("\r\n\r\n6\r\nhello \r\n5\r\nthere\r\n0\r\n\r\n"))
+      let old = try exchange("GET / HTTP/1.0\r\n\r\n", answer: answer).answer
+      #expect(old.hasSuffix("\r\n\r\nhello there"))
+    }
+
+    @Test("a client that leaves in the middle of an answer is noticed")
+    func leavesInTheMiddle() throws {
+      let server = try EchoServer(loop) { $0.keepsConnections = true }
+      defer { server.stop() }
+      server.answer = { channel, _ in
+        _ = channel.beginAnswer(status: 200, fields: HTTPFields())
+      }
+      let peer = try RawPeer.connect(loop, port: server.listener.port)
+      try peer.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+      #expect(try peer.receiveHead().hasPrefix("HTTP/1.1 200 "))
+      peer.close()
+      try loop.drive { server.closedRequests == 1 }
+    }
+
     @Test("what is no HTTP is 400; an old WebSocket version is 426")
     func malformed() throws {
       #expect(try exchange("\u{16}\u{03}\u{01}\r\n\r\n").answer.hasPrefix("HTTP/1.1 400 "))

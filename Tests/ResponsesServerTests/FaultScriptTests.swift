@@ -61,14 +61,14 @@ import Testing
       Array(
         #"""
         {"faults":[{"do":"refuse","connection":2,"status":503},
-        {"do":"drop","turn":2,"times":0},{"do":"drop","event":4,"times":2}]}
+        {"do":"cut","turn":2,"times":0},{"do":"drop","event":4,"times":2}]}
         """#.utf8))
     #expect(script.atUpgrade(connection: 1) == nil)
     #expect(script.atUpgrade(connection: 2) != nil)
     #expect(script.atUpgrade(connection: 2) == nil)
     for _ in 0..<3 {
       #expect(script.atStart(connection: 1, turn: 1) == nil)
-      #expect(script.atStart(connection: 1, turn: 2) == .drop)
+      #expect(script.atStart(connection: 1, turn: 2) == .cut(bytes: nil, isReset: false))
     }
     #expect(script.at(connection: 1, turn: 1, event: 4, type: "x") == .drop)
     #expect(script.at(connection: 9, turn: 9, event: 4, type: "x") == .drop)
@@ -81,7 +81,7 @@ import Testing
     "a script with a mistake is refused whole, with the place",
     arguments: [
       ("{", "JSON"), ("{}", "faults"), (#"{"faults":[7]}"#, "faults[0]"),
-      (#"{"faults":[{"do":"dance"}]}"#, "dance"),
+      (#"{"faults":[{"do":"dance"}]}"#, "dance"), (#"{"faults":[{"do":"drop"}]}"#, "event"),
       (#"{"faults":[{"do":"cut"},{"do":"cut","evnt":1}]}"#, "faults[1]"),
       (#"{"faults":[{"do":"close","code":99}]}"#, "1000"),
       (#"{"faults":[{"do":"raw","hex":"8"}]}"#, "hex"),

@@ -229,6 +229,7 @@ package struct ServerConnection {
     if running.isAbandoned {
       if let id = running.request.previousResponseID { cache.continuationFailed(of: id, on: lane) }
       ended.note(running.id, completed: false)
+      fail(running.steers, .notActive, "The response failed before the input was used.", lane: lane)
       return
     }
     switch running.conclusion.outcome {

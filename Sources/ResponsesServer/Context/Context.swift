@@ -38,8 +38,8 @@ package struct Context: Sendable {
       }
     case .output(let family):
       try answer(item.callID ?? "", family)
-    case .compaction(let summary):
-      if !summary.keepsWindow {
+    case .compaction:
+      if item.summary?.keepsWindow == false {
         items = []
         tokens = 0
         digest = Digest()

@@ -75,7 +75,8 @@ extension Item {
         param: fields.path + ".encrypted_content")
     }
     return Item(
-      kind: .compaction(summary), json: fields.json, id: try fields.optionalString("id"), text: "")
+      kind: .compaction, json: fields.json, id: try fields.optionalString("id"), text: "",
+      summary: summary)
   }
 
   private static func reference(_ fields: ItemFields) throws(RequestError) -> Item {

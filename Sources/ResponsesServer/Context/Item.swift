@@ -14,7 +14,7 @@ package final class Item: Sendable {
     case reasoning
     case reference
     /// Stands for what came before it.
-    case compaction(ContextSummary)
+    case compaction
     /// Asks for a compaction; is no part of the context.
     case compactionTrigger
     /// Taken as it is: hosted tools' items, types that this server does not know.
@@ -34,13 +34,16 @@ package final class Item: Sendable {
   package let hasCiphertext: Bool
   /// Of reasoning that this server made: what it followed from.
   let seal: ReasoningSeal?
+  /// Of a compaction.
+  let summary: ContextSummary?
   package let tokens: Int
   /// Of what the model reads.
   let digest: UInt64
 
   package init(
     kind: Kind, json: [UInt8], id: String?, callID: String? = nil, name: String? = nil,
-    text: String, hasCiphertext: Bool = false, seal: ReasoningSeal? = nil
+    text: String, hasCiphertext: Bool = false, seal: ReasoningSeal? = nil,
+    summary: ContextSummary? = nil
   ) {
     self.kind = kind
     self.json = json
@@ -50,12 +53,13 @@ package final class Item: Sendable {
     self.text = text
     self.hasCiphertext = hasCiphertext
     self.seal = seal
+    self.summary = summary
     // By what the model reads, not by the JSON around it: a replayed context then counts the same as the
     // chained one, however the client spells its JSON.
     let read: Int
     switch kind {
     case .message, .call, .output, .reasoning: read = text.utf8.count + (name?.utf8.count ?? 0)
-    case .compaction(let summary): read = summary.firstUserText.utf8.count
+    case .compaction: read = summary?.firstUserText.utf8.count ?? 0
     case .compactionTrigger: read = 0
     case .reference, .other: read = json.count
     }
@@ -69,13 +73,6 @@ package final class Item: Sendable {
     switch kind {
     case .output: true
     case .message, .call, .reasoning, .reference, .compaction, .compactionTrigger, .other: false
-    }
-  }
-
-  var summary: ContextSummary? {
-    switch kind {
-    case .compaction(let summary): summary
-    case .message, .call, .output, .reasoning, .reference, .compactionTrigger, .other: nil
     }
   }
 }

@@ -140,7 +140,7 @@ struct OutputItem {
       return Item(
         kind: .reasoning, json: json, id: id, text: text, hasCiphertext: ciphertexts != nil)
     case .compaction(let summary):
-      return Item(kind: .compaction(summary), json: json, id: id, text: "")
+      return Item(kind: .compaction, json: json, id: id, text: "", summary: summary)
     }
   }
 }

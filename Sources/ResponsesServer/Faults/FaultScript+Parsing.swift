@@ -63,7 +63,12 @@ private struct FaultReader {
     default: break
     }
     let fault = try fault(name)
-    guard let event = fields["event"] else { return .start(fault) }
+    guard let event = fields["event"] else {
+      guard fault != .drop else {
+        throw FaultScriptError(message: "\(path) must say which \"event\" is left out.")
+      }
+      return .start(fault)
+    }
     if let type = event.string { return .type(type, fault) }
     return .event(try number("event", 0...1_000_000_000) ?? 0, fault)
   }
