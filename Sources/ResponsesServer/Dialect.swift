@@ -18,6 +18,8 @@ package struct Dialect: Equatable, Sendable {
     case statuslessErrors = "statusless-errors"
     /// `status_code` instead of `status`.
     case statusCodeErrors = "status-code-errors"
+    /// Ids of responses with 220 characters, some of them `=`.
+    case longIDs = "long-ids"
     case noSequenceNumbers = "no-sequence-numbers"
     /// The terminal event is `response.done`, whatever the outcome; `response.status` tells.
     case responseDone = "response-done"
@@ -62,7 +64,7 @@ package struct Dialect: Equatable, Sendable {
     "gateway-no-echo": Dialect([.noEcho]),
     "gateway-forgetful": Dialect([.noLanes, .ignoresUnknownIDs]),
     "gateway-sparse": Dialect(
-      [.noLanes, .sparse, .noSequenceNumbers, .statusCodeErrors, .responseDone]),
+      [.noLanes, .sparse, .longIDs, .noSequenceNumbers, .statusCodeErrors, .responseDone]),
   ]
 
   package init?(name: String) {

@@ -74,6 +74,15 @@ import Testing
     #expect(response?["usage"]?.members.map(\.key) == ["input_tokens", "output_tokens"])
   }
 
+  @Test("long-ids: 220 characters, and they can be continued")
+  func longIDs() throws {
+    let script = script(Dialect([.longIDs]))
+    let id = try script.create(#""input":"one""#).responseID
+    #expect(id.utf8.count == 220 && id.hasSuffix("=="))
+    let next = try script.create(#""input":"RECALL","previous_response_id":"\#(id)""#)
+    #expect(next.text == "RECALL users=2 tools=0 first=one")
+  }
+
   @Test("what single dialects refuse")
   func refusals() throws {
     let xai = script(try #require(Dialect(name: "xai")))

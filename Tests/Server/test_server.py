@@ -37,6 +37,14 @@ def test_http_routes_answer_in_json(server):
         assert set(body["error"]) == {"type", "code", "message", "param"}
 
 
+def test_the_paths_of_azure_and_codex(server):
+    root = server.url.removesuffix("/v1")
+    for base in ("/openai/v1", "/backend-api/codex"):
+        with Socket(root + base) as socket:
+            assert socket.create("x").text == "ECHO: x"
+        assert http(server.http_url.removesuffix("/v1") + base + "/models")[0] == 200
+
+
 def test_the_key_guards_every_route_and_is_never_logged(start, tmp_path):
     log = tmp_path / "log"
     server = start("--api-key", "sk-secret-1", "--log", str(log))

@@ -10,13 +10,19 @@ struct Execution {
   func run(_ now: Int64, ids: inout IDSource) -> Script {
     let answer = answer()
     let object = ResponseObject(
-      id: ids.next("resp"), createdAt: configuration.unixSeconds(now), request: request,
+      id: responseID(&ids), createdAt: configuration.unixSeconds(now), request: request,
       inputTransformations: built.transformations, isSparse: configuration.dialect.has(.sparse))
     let items = outputItems(answer, ids: &ids)
     let tokens = items.context.reduce(0) { $0 + $1.tokens }
     return Script(
       execution: self, object: object, items: items.made, context: items.context,
       ending: answer.ending, pace: Pace(answer, outputTokens: tokens, configuration))
+  }
+
+  private func responseID(_ ids: inout IDSource) -> String {
+    let id = ids.next("resp")
+    guard configuration.dialect.has(.longIDs) else { return id }
+    return id + String(repeating: "A", count: 218 - id.utf8.count) + "=="
   }
 
   private func answer() -> ModelAnswer {

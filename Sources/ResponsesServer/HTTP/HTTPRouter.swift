@@ -27,7 +27,7 @@ struct HTTPRouter {
           "Incorrect API key provided. Send the key this server was started with (--api-key) as"
             + " 'Authorization: Bearer <key>'.", code: "invalid_api_key", status: 401))
     }
-    let path = String(request.target.prefix { $0 != "?" })
+    let path = Self.canonical(request.target.prefix { $0 != "?" })
     let routes = routes(of: path)
     guard !routes.isEmpty else {
       return refuse(
@@ -48,6 +48,14 @@ struct HTTPRouter {
           fields: HTTPFields(["Upgrade": "websocket"])))
     }
     return decision
+  }
+
+  /// Azure and the Codex route have the same endpoints elsewhere.
+  private static func canonical(_ path: Substring) -> String {
+    for prefix in ["/openai/v1/", "/backend-api/codex/"] where path.hasPrefix(prefix) {
+      return "/v1/" + path.dropFirst(prefix.count)
+    }
+    return String(path)
   }
 
   /// What each method does there; empty for a path that is not known.
