@@ -4,8 +4,8 @@
 SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
-        test-readme test-scanner test-packaging test-bench test-fuzz test-conformance asan tsan sanitizers fuzz \
-        conformance bench bench-memory \
+        test-readme test-scanner test-sim test-packaging test-bench test-fuzz test-conformance asan tsan sanitizers \
+        fuzz sim conformance bench bench-memory \
         dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
@@ -13,7 +13,8 @@ C_FLAGS := -std=c11 -Wall -Wextra -Werror -pedantic -IInclude $(CFLAGS)
 C_LIBS := -Lbuild/lib -lresponsesws -Wl,-rpath,'$$ORIGIN/../lib'
 
 # Directories are listed with the files, so that a file taken away is noticed too.
-SWIFT_INPUTS := Package.swift $(shell find Sources Include Examples Tests/ScannerAgreement Tests/Conformance 2>/dev/null)
+SWIFT_INPUTS := Package.swift $(shell find Sources Include Examples Tests/ScannerAgreement Tests/Conformance \
+                  Tests/Simulation 2>/dev/null)
 
 build: build/.built
 
@@ -37,13 +38,13 @@ build/bin/%-c: bindings/c/examples/%.c Include/responsesws.h build/.built
 
 # --- know that it works ------------------------------------------------------------------------
 
-TEST_PARTS := check test-swift test-abi test-python test-server test-readme test-scanner \
+TEST_PARTS := check test-swift test-abi test-python test-server test-readme test-scanner test-sim \
               test-packaging test-bench test-fuzz test-conformance sanitizers
 
 test: build test-dependencies
 	@scripts/run-tests $(TEST_PARTS)
 
-check test-abi test-python test-server test-readme test-scanner test-packaging test-bench \
+check test-abi test-python test-server test-readme test-scanner test-sim test-packaging test-bench \
         test-conformance sanitizers \
         asan tsan: build test-dependencies
 	@scripts/run-tests $@
@@ -60,6 +61,14 @@ conformance: build
 
 fuzz: test-dependencies
 	@scripts/fuzz --time $(TIME) $(TARGETS)
+
+# The machine against a simulated network, clock and server. SEED=n runs one seed again and shows what happens.
+sim: build
+ifdef SEED
+	@.build/release/simulate $(SEED) 1 --trace
+else
+	@.build/release/simulate 1 $(or $(COUNT),10000)
+endif
 
 # A Debian with nothing but what the README asks for, in a chroot (root, network, some minutes).
 fresh:

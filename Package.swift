@@ -62,6 +62,10 @@ let package = Package(
       name: "scanner-dump", dependencies: ["RWSProtocol"], path: "Tests/ScannerAgreement",
       exclude: ["run.py"]),
 
+    // The machine against a simulated network and server (make sim); no product.
+    .executableTarget(
+      name: "simulate", dependencies: ["RWSProtocol", "RWSJSON"], path: "Tests/Simulation"),
+
     // What scripts/conformance runs against the Autobahn testsuite; no product.
     .executableTarget(
       name: "autobahn-client", dependencies: ["ResponsesWS"],

@@ -59,7 +59,7 @@ package final class ClientMachine {
   package func fork(_ source: SessionID, as id: SessionID, now: Instant) {
     guard let source = sessions[source] else { return }
     let fork = SessionState(id, source.settings, source.route, now: now)
-    fork.chain = source.chain
+    fork.chain = source.chain.forked()
     sessions[id] = fork
   }
 

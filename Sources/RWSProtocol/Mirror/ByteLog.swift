@@ -2,7 +2,7 @@
 /// copy of the log (a snapshot) shares the blocks.
 ///
 /// `@unchecked Sendable`: what a snapshot can see of a block is never written again; appending writes behind it.
-/// Of several copies only one may append; `History` sees to that.
+/// Of several copies only one may append, the others only after `seal`.
 struct ByteLog: @unchecked Sendable {
   private final class Block {
     let memory: UnsafeMutableRawBufferPointer
@@ -18,6 +18,8 @@ struct ByteLog: @unchecked Sendable {
   /// Where each block's bytes begin.
   private var starts: [Int] = []
   private(set) var count = 0
+  /// The last block's free bytes are another copy's.
+  private var isSealed = false
 
   private static let blockBytesMin = 4 << 10
   private static let blockBytesMax = 1 << 20
@@ -53,11 +55,15 @@ struct ByteLog: @unchecked Sendable {
     guard let block = blocks.popLast(), let start = starts.popLast() else { return }
     // What is appended next must not overwrite what a snapshot still shows.
     self.count = start
+    isSealed = true
     append(UnsafeRawBufferPointer(rebasing: block.memory[..<(count - start)]))
   }
 
+  /// From now on this copy and the one that it was made from may both append.
+  mutating func seal() { isSealed = true }
+
   private var free: Int {
-    guard let block = blocks.last, let start = starts.last else { return 0 }
+    guard !isSealed, let block = blocks.last, let start = starts.last else { return 0 }
     return block.memory.count - (count - start)
   }
 
@@ -66,6 +72,7 @@ struct ByteLog: @unchecked Sendable {
     let share = max(Self.blockBytesMin, min(Self.blockBytesMax, count / 8))
     blocks.append(Block(byteCount: max(share, min(needed, Self.blockBytesMax))))
     starts.append(count)
+    isSealed = false
   }
 
   // MARK: Reading

@@ -25,6 +25,13 @@ struct Chain {
   /// Of the last committed turn, whether the server still holds it or not.
   private(set) var responseID = ""
 
+  /// A copy that goes on by itself.
+  func forked() -> Chain {
+    var copy = self
+    copy.history = history.forked()
+    return copy
+  }
+
   // MARK: Planning
 
   /// Takes over the caller's own form of the history's end. False if the history has moved on meanwhile, so that

@@ -59,6 +59,13 @@ package struct History: Sendable {
 
   package var isEmpty: Bool { itemCount == 0 }
 
+  /// A copy that grows by itself.
+  func forked() -> History {
+    var copy = self
+    copy.log.seal()
+    return copy
+  }
+
   // MARK: Growing
 
   /// A turn has committed. Ids and boundary move together.

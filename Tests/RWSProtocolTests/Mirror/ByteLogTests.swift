@@ -49,4 +49,18 @@ import Testing
     log.append(bytes(10, 7))
     #expect(log.bytes(0..<10) == bytes(10, 7) && snapshot.bytes(0..<10) == bytes(10))
   }
+
+  @Test("A sealed copy and the one it was made from grow apart")
+  func sealed() {
+    var log = ByteLog()
+    log.append(bytes(100))
+    var fork = log
+    fork.seal()
+    log.append(bytes(50, 1))
+    fork.append(bytes(60, 2))
+    log.append(bytes(5_000, 3))
+    fork.append(bytes(5_000, 4))
+    #expect(log.bytes(0..<log.count) == bytes(100) + bytes(50, 1) + bytes(5_000, 3))
+    #expect(fork.bytes(0..<fork.count) == bytes(100) + bytes(60, 2) + bytes(5_000, 4))
+  }
 }
