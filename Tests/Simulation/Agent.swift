@@ -25,7 +25,6 @@ final class SimTurn {
   var input: [String] = []
   var contextBefore: [String] = []
   var ends = 0
-  var sent: Int64 = 0
   /// When the machine was told of the response's end.
   var terminalSeen: Int64?
   private(set) var responseID = ""

@@ -17,9 +17,9 @@ final class ModelServer {
   private var nextID = 0
   var random: SeededRandom
   let hasLanes: Bool
-  /// Whether the first turn ran, its end not known to the client, when that sent the second: a fork of what the first
-  /// continues, or what goes on after the first was cancelled, may come too late.
-  var isRace: (String, String) -> Bool = { _, _ in false }
+  /// Whether the client knew the end of that turn. While it does not, a fork of what the turn continues, or what goes on
+  /// after the turn was cancelled, may come too late.
+  var wasEndKnown: (_ turn: String, _ time: Int64) -> Bool = { _, _ in true }
 
   init(seed: UInt64, hasLanes: Bool) {
     random = SeededRandom(seed: seed)
@@ -29,7 +29,7 @@ final class ModelServer {
   /// What one lane of one connection has in its cache.
   struct Lane {
     var latest: (id: String, context: [String])?
-    var queue: [JSONValue] = []
+    var queue: [(request: JSONValue, sent: Int64)] = []
     var isRunning = false
   }
 

@@ -34,9 +34,9 @@ final class ServerConnection {
     /// A fault that no client can know of.
     case fault
     /// A continuation of it failed.
-    case failure(of: String)
+    case failure(of: String, sent: Int64)
     /// This turn's response took its place.
-    case replaced(by: String)
+    case replaced(by: String, sent: Int64)
   }
 
   private var losses: [String: Loss] = [:]
@@ -47,20 +47,22 @@ final class ServerConnection {
   }
 
   /// A client that mirrors the cache asks for what is there, but for what it cannot know.
-  private func judge(_ previous: String, _ turn: String) {
+  private func judge(_ previous: String, _ turn: String, _ sent: Int64) {
     switch losses[previous] {
     case .fault: break
-    case .replaced(let other) where server.isRace(other, turn): break
-    case .failure(let other) where server.isRace(other, turn): break
-    case let loss:
-      Violation.report("\(turn): planned as a delta of \(previous), which is not held (\(loss.map { "\($0)" } ?? "never was"))")
+    case .replaced(let other, let before), .failure(let other, let before):
+      if before <= sent, !server.wasEndKnown(other, sent) { break }
+      fallthrough
+    case nil:
+      Violation.report(
+        "\(turn): planned as a delta of \(previous), which is not held: \(losses[previous].map { "\($0)" } ?? "never was")")
     }
   }
 
   /// Loses what it has cached, as after an undocumented restart behind a gateway.
   func evict() { for name in lanes.keys { lose(name, .fault) } }
 
-  func receive(_ text: [UInt8]) {
+  func receive(_ text: [UInt8], sent: Int64) {
     guard let request = try? JSONValue(parsing: text) else {
       Violation.report("the client sent what is no JSON")
       return
@@ -69,18 +71,18 @@ final class ServerConnection {
     if !name.isEmpty, lanes[name] == nil, lanes.keys.filter({ !$0.isEmpty }).count >= 32 {
       Violation.report("a 33rd named lane: \(name)")
     }
-    lanes[name, default: .init()].queue.append(request)
+    lanes[name, default: .init()].queue.append((request, sent))
     advance(name)
   }
 
   private func advance(_ name: String) {
     guard var lane = lanes[name], !lane.isRunning, !lane.queue.isEmpty, !isGone else { return }
-    let request = lane.queue.removeFirst()
+    let (request, sent) = lane.queue.removeFirst()
     lane.isRunning = true
     lanes[name] = lane
     inFlight += 1
     if inFlight > 16 { Violation.report("more than 16 in flight on one connection") }
-    begin(request, name)
+    begin(request, name, sent)
   }
 
   private func finish(_ name: String) {
@@ -89,13 +91,13 @@ final class ServerConnection {
     advance(name)
   }
 
-  private func begin(_ request: JSONValue, _ name: String) {
+  private func begin(_ request: JSONValue, _ name: String, _ sent: Int64) {
     let input = (request["input"]?.elements ?? []).map { String(decoding: $0.bytes, as: UTF8.self) }
     let turn = Self.turn(of: request)
     var context: [String] = []
     if let previous = request["previous_response_id"]?.string {
       guard let found = find(previous) else {
-        judge(previous, turn)
+        judge(previous, turn, sent)
         return refuse(name, request, 400, "previous_response_not_found")
       }
       context = found
@@ -107,7 +109,7 @@ final class ServerConnection {
     let echo = server.hasLanes && !name.isEmpty ? #""stream_id":"\#(name)","# : ""
     // Refused before it ran.
     if server.random.oneIn(25) {
-      if request["previous_response_id"] != nil { evictParent(of: request, name) }
+      if request["previous_response_id"] != nil { evictParent(of: request, name, sent) }
       return refuse(name, request, 500, "server_error")
     }
     let (output, ending) = server.answer(turn)
@@ -135,10 +137,10 @@ final class ServerConnection {
     } end: { [self] in
       switch ending {
       case .completed, .incomplete:
-        lose(name, .replaced(by: turn))
+        lose(name, .replaced(by: turn, sent: sent))
         lanes[name]?.latest = (id, context + output)
         if isStored { server.store(id, context + output) }
-      case .failed: evictParent(of: request, name)
+      case .failed: evictParent(of: request, name, sent)
       }
       finish(name)
     }
@@ -168,9 +170,9 @@ final class ServerConnection {
   }
 
   /// A failed continuation evicts its parent, on its own lane only.
-  private func evictParent(of request: JSONValue, _ name: String) {
+  private func evictParent(of request: JSONValue, _ name: String, _ sent: Int64) {
     let turn = Self.turn(of: request)
-    if lanes[name]?.latest?.id == request["previous_response_id"]?.string { lose(name, .failure(of: turn)) }
+    if lanes[name]?.latest?.id == request["previous_response_id"]?.string { lose(name, .failure(of: turn, sent: sent)) }
   }
 
   private static func turn(of request: JSONValue) -> String {

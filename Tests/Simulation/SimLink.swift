@@ -20,11 +20,12 @@ final class SimLink {
     server = ServerConnection(model, clock) { [weak self] in self?.sendToClient($0, endOf: $1) }
   }
 
-  func sendToServer(_ body: [UInt8], after delay: Int64) {
+  /// - Parameter sent: When the client decided to.
+  func sendToServer(_ body: [UInt8], sent: Int64, after delay: Int64) {
     lastToServer = max(lastToServer, clock.now + delay)
     clock.after(lastToServer - clock.now) { [self] in
       guard !isEnded else { return }
-      server?.receive(body)
+      server?.receive(body, sent: sent)
     }
   }
 

@@ -37,9 +37,8 @@ final class World {
   }
 
   func run() {
-    server.isRace = { [unowned self] other, turn in
-      guard let running = turnsByTag[other], let asking = turnsByTag[turn] else { return false }
-      return running.sent <= asking.sent && (running.terminalSeen ?? .max) >= asking.sent
+    server.wasEndKnown = { [unowned self] turn, time in
+      (turnsByTag[turn]?.terminalSeen ?? .max) < time
     }
     for _ in 0...random.below(10) { openSession(forkOf: nil) }
     clock.after(0) { [self] in disturb() }
@@ -236,13 +235,13 @@ final class World {
 
   private func send(_ body: [UInt8], _ turn: TurnID, _ connection: Connection) {
     guard let link = links[connection.id] else { return }
-    turns[turn]?.sent = clock.now
     trace("  connection \(connection.id.value) <- \(String(decoding: body.prefix(160), as: UTF8.self))")
     // Sometimes the kernel takes the message only in part, and the connection may end before the rest.
     let delay = hasFaults && random.oneIn(10) ? Int64(random.below(200)) : 0
+    let sent = clock.now
     let deliver = { [self] in
       guard links[connection.id] === link else { return }
-      link.sendToServer(body, after: Int64(random.below(30)))
+      link.sendToServer(body, sent: sent, after: Int64(random.below(30)))
       machine.flushed(turn, now: now)
       perform()
     }
