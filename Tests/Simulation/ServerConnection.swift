@@ -82,7 +82,11 @@ final class ServerConnection {
     lanes[name] = lane
     inFlight += 1
     if inFlight > 16 { Violation.report("more than 16 in flight on one connection") }
-    begin(request, name, sent)
+    // It looks up what a request continues when it begins to work on it, not when it comes.
+    clock.after(server.random.oneIn(3) ? Int64(server.random.below(150)) : 0) { [self] in
+      guard !isGone, !isAtLimit else { return }
+      begin(request, name, sent)
+    }
   }
 
   private func finish(_ name: String) {
