@@ -39,7 +39,8 @@ let package = Package(
 
     .target(name: "RWSJSON"),
     .target(name: "RWSWebSocket", dependencies: ["COpenSSL", "CZlib"]),
-    .target(name: "RWSProtocol", dependencies: ["RWSJSON"]),
+    .target(name: "RWSTokens", dependencies: ["RWSJSON"]),
+    .target(name: "RWSProtocol", dependencies: ["RWSTokens", "RWSJSON"]),
     .target(name: "RWSNetwork", dependencies: ["RWSWebSocket", "COpenSSL", "CLinux"]),
     .target(
       name: "RWSClient",
@@ -66,6 +67,11 @@ let package = Package(
     .executableTarget(
       name: "simulate", dependencies: ["RWSProtocol", "RWSJSON"], path: "Tests/Simulation"),
 
+    // Says how texts are cut into tokens, for run.py beside it to compare and to time; no product.
+    .executableTarget(
+      name: "token-dump", dependencies: ["RWSTokens"], path: "Tests/TokenAgreement",
+      exclude: ["run.py"]),
+
     // What scripts/conformance runs against the Autobahn testsuite; no product.
     .executableTarget(
       name: "autobahn-client", dependencies: ["ResponsesWS"],
@@ -73,7 +79,9 @@ let package = Package(
 
     .testTarget(name: "RWSJSONTests", dependencies: ["RWSJSON"]),
     .testTarget(name: "RWSWebSocketTests", dependencies: ["RWSWebSocket"]),
-    .testTarget(name: "RWSProtocolTests", dependencies: ["RWSProtocol", "RWSJSON"]),
+    .testTarget(name: "RWSTokensTests", dependencies: ["RWSTokens"]),
+    .testTarget(
+      name: "RWSProtocolTests", dependencies: ["RWSProtocol", "RWSTokens", "RWSJSON"]),
     .testTarget(
       name: "RWSNetworkTests", dependencies: ["RWSNetwork", "RWSWebSocket", "COpenSSL", "CLinux"]),
     .testTarget(

@@ -1,4 +1,19 @@
 extension JSONText {
+  /// Whether the text is well-formed UTF-8 (RFC 3629 §4).
+  package var isUTF8: Bool {
+    var index = 0
+    while true {
+      index = firstFlagged(from: index) { $0 & Self.highBits }
+      // Most scripts beyond ASCII come in runs.
+      while index < count, self[index] >= 0x80 {
+        let length = lengthOfUTF8Sequence(at: index)
+        guard length > 0 else { return false }
+        index &+= length
+      }
+      if index >= count { return true }
+    }
+  }
+
   /// Length (2 to 4) of the well-formed UTF-8 sequence beyond ASCII that begins at `index`
   /// (RFC 3629 §4); 0 if the bytes there are none.
   func lengthOfUTF8Sequence(at index: Int) -> Int {

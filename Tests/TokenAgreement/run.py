@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+"""Cuts texts into tokens with this library and with the tiktoken package, and compares.
+
+    run.py [--binary PATH] [--count 20000] [--seed 1]     compare every token of random and written texts
+    run.py --bench [TEXT...] [--binary PATH]              compare the speed, on the same texts in one run
+
+The vocabulary is o200k_base.tiktoken (or .gz) at $RESPONSESWS_VOCABULARY, or in ../shared/data. Without
+it, or without tiktoken (PyPI), there is nothing to compare with and every part is skipped."""
+import argparse
+import gzip
+import hashlib
+import os
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unicodedata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BINARY = ".build/release/token-dump"
+PATTERNS = ("o200k", "cl100k")
+BATCH = 2_000
+
+
+# --- what there is to compare with -------------------------------------------------------------------
+
+def find_vocabulary():
+    named = os.environ.get("RESPONSESWS_VOCABULARY")
+    data = ROOT.parent / "shared" / "data"
+    candidates = [Path(named)] if named else [
+        data / "o200k_base.tiktoken", data / "o200k_base.tiktoken.gz"]
+    for path in candidates:
+        if path.is_file():
+            content = path.read_bytes()
+            return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    return None
+
+
+def reference(vocabulary, directory):
+    """An encoding for each pattern, both with these ranks. tiktoken takes the file from its cache; it
+    downloads nothing here."""
+    import tiktoken
+    import tiktoken.load
+    import tiktoken_ext.openai_public as public
+    path = directory / "vocabulary.tiktoken"
+    path.write_bytes(vocabulary)
+    ranks = tiktoken.load.load_tiktoken_bpe(str(path))
+    # The patterns as the package has them, whose constructors would fetch the vocabularies.
+    public.load_tiktoken_bpe = lambda *arguments, **options: ranks
+    return {
+        name: tiktoken.Encoding(
+            name, pat_str=getattr(public, name + "_base")()["pat_str"],
+            mergeable_ranks=ranks, special_tokens={})
+        for name in PATTERNS
+    }, path
+
+
+# --- texts ---------------------------------------------------------------------------------------
+
+WRITTEN = [
+    "", " ", "  ", "\n", " \n", "\n ", "\r\n\r\n  x", "a\n \n  b", "   word", "\t\tx", "  \t\n\t  ", "x  ",
+    "\u00a0\u00a0x", "\u2028 x", "\u3000x\u3000", "a\u0085b", "\v\f\x1c\x1d",
+    "I'm you're we've it's she'd they'll don't", "I'M YOU'RE WE'VE IT'S SHE'D THEY'LL DON'T",
+    "'s 'tis ''s x'\u017f X'\u017fy '\u017f", "o'clock rock'n'roll l'eau d'accord 'sdmt 'll'", "it'Ll'rE'vE",
+    "HTTPServer camelCaseWord XMLHttpRequest ABCdef ABC ABCD1", "ǅungla ǅ Ǆabc", "ªº ʰABC ABCʰ ABCʰD", "日本ABC日本abc ABC日D",
+    "e\u0301a\u0301 \u0301ABC \u0301 \u0301's !\u0301! \u0301\u0301Ab", "A\u0301B\u0301c", "क्षत्रिय ไทยภาษา עִבְרִית",
+    "1 12 123 1234 12345678 ١٢٣٤٥ ⅷⅧ½² 1a2b3c", "//// //\n/ --\n\n/--\r\n//x !!!\n\n", "a/b/c ./x\n/y",
+    "{\"key\":[1,2,{\"x\":null}],\n  \"y\": \"\\u00e9\"}", "<|endoftext|><|fim_prefix|> <|im_start|>",
+    "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 1️⃣", "\u200b\u200d\ufeff\u00ad", "\U0010ffff\ue000\ufffd", "\x00\x01\x7f\u0080",
+    "a" * 129, "a" * 5000, " " * 5000, "\n" * 3000 + " " * 3000, "ab" * 3000, "=" * 3000, "aB" * 2000, "日" * 3000,
+    "Supercalifragilisticexpialidocious" * 100, "\u0301" * 700, "xyzzy" * 30 + "q" * 128,
+]
+WORDS = (
+    "the of and to in is that for it was on are as with his they at be this from have or by one had not but what all "
+    "Internationalization naïve façade Straße größer Übermut École garçon señor mañana coração não então "
+    "привет мир Москва Здравствуйте έλληνικά Αθήνα 日本語 東京 こんにちは カタカナ 中文 你好世界 한국어 안녕하세요 "
+    "العربية مرحبا עברית שלום हिन्दी नमस्ते ภาษาไทย สวัสดี Việt Nam தமிழ் ქართული հայերեն አማርኛ "
+    "def return self import class func let var const => -> != == += && || () [] {} ; : , . \"\" '' # // /* */ <div> </div> "
+    "0 1 42 1234567 3.14159 0xDEADBEEF 2026-01-01T00:00:00Z 😀 🎉 ❤️ ∑ ≤ € £ © ™ … — “quoted”").split(" ")
+SEPARATORS = [" "] * 12 + ["", "", "  ", "\n", "\n\n", "\r\n", "\t", " \n ", "   ", "'s ", "'LL ", ", ", ". ", "\u00a0"]
+
+
+def random_text(rng):
+    kind = rng.randrange(6)
+    length = rng.choice((3, 10, 30, 100))
+    if kind == 0:
+        return "".join(rng.choice(WORDS) + rng.choice(SEPARATORS) for _ in range(length))
+    if kind == 1:
+        return "".join(rng.choice(CLASSES[rng.randrange(len(CLASSES))]) for _ in range(length))
+    if kind == 2:
+        return "".join(rng.choice(" \n\r\t'/aAsSlLeEvVrR1\u0301ʰ日!-\u00a0\u017fǅ") for _ in range(length))
+    if kind == 3:
+        return "".join(chr(rng.randrange(32, 127)) for _ in range(length))
+    if kind == 4:
+        letters = rng.choice(("abcdefghijklmnopqrstuvwxyz", "aab", "ACGT", "абвгдежзиклмн", "อกขคงจ", "あいうえお", "かx"))
+        return "".join(rng.choice(letters) for _ in range(length * rng.choice((1, 1, 1, 10))))
+    return "".join(chr(character(rng)) for _ in range(length))
+
+
+def character(rng):
+    while True:
+        code = rng.randrange(rng.choice((0x300, 0x3000, 0x10000, 0x20000, 0x110000)))
+        if not 0xD800 <= code < 0xE000:
+            return code
+
+
+def characters_by_category():
+    found = {}
+    for code in range(0x30000):
+        if not 0xD800 <= code < 0xE000:
+            category = unicodedata.category(chr(code))
+            found.setdefault("Zs" if chr(code).isspace() else category, []).append(chr(code))
+    return list(found.values())
+
+
+CLASSES = characters_by_category()
+
+
+def files_of_this_project():
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    for name in names.stdout.decode().split("\0"):
+        path = ROOT / name
+        if name and path.is_file() and path.stat().st_size < 1 << 20:
+            yield path.read_bytes().decode("utf-8", "replace")
+
+
+def every_character():
+    """Each between two others, so that its class shows in where the pieces end."""
+    codes = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    for start in range(0, len(codes), 4096):
+        page = [chr(code) for code in codes[start:start + 4096]]
+        for form in ("{0}a A{0}B ", "1{0}1 !{0}\n"):
+            yield "".join(form.format(one) for one in page)
+
+
+# Valid and broken: bytes, and the text that they count as.
+def broken_texts(rng, count):
+    for _ in range(count):
+        text = bytearray(random_text(rng).encode())
+        for _ in range(rng.randrange(1, 4)):
+            text.insert(rng.randrange(len(text) + 1), rng.randrange(0x80, 0x100))
+        yield bytes(text)
+
+
+# --- the comparison ------------------------------------------------------------------------------
+
+def tokens_of_library(binary, vocabulary, pattern, texts):
+    data = b"".join(struct.pack("<I", len(text)) + text for text in texts)
+    done = subprocess.run([binary, vocabulary, pattern], input=data, capture_output=True)
+    if done.returncode != 0:
+        raise SystemExit(f"token-dump failed ({done.returncode}): {done.stderr.decode()}")
+    numbers = struct.unpack(f"<{len(done.stdout) // 4}I", done.stdout)
+    tokens, at = [], 0
+    for _ in texts:
+        count = numbers[at]
+        tokens.append(list(numbers[at + 1:at + 1 + count]))
+        at += 1 + count
+    return tokens
+
+
+def differences(binary, path, pattern, encoding, texts):
+    """The first text, if any, on which the two differ."""
+    texts = [text if isinstance(text, bytes) else text.encode() for text in texts]
+    for start in range(0, len(texts), BATCH):
+        batch = texts[start:start + BATCH]
+        for text, found in zip(batch, tokens_of_library(binary, path, pattern, batch), strict=True):
+            expected = encoding.encode_ordinary(text.decode("utf-8", "replace"))
+            if found != expected:
+                return f"{text[:200]!r}: {found[:40]} instead of {expected[:40]}"
+    return None
+
+
+class Wrong:
+    """An encoding whose last token is another one."""
+    def __init__(self, encoding):
+        self.encoding = encoding
+
+    def encode_ordinary(self, text):
+        tokens = self.encoding.encode_ordinary(text)
+        return tokens[:-1] + [token + 1 for token in tokens[-1:]]
+
+
+def compare(binary, path, encodings, count, seed):
+    rng = random.Random(seed)
+    parts = {
+        "written texts": WRITTEN,
+        "this project's files": list(files_of_this_project()),
+        "every character": list(every_character()),
+        f"{count} random texts, seed {seed}": [random_text(rng) for _ in range(count)],
+        "texts that are not UTF-8": list(broken_texts(rng, max(count // 10, 10))),
+    }
+    passed = failed = 0
+    for pattern, encoding in encodings.items():
+        for name, texts in parts.items():
+            difference = differences(binary, path, pattern, encoding, texts)
+            passed += difference is None
+            failed += difference is not None
+            if difference:
+                print(f"{pattern}, {name}: {difference}")
+    # The comparison has to notice one wrong token.
+    difference = differences(binary, path, "o200k", Wrong(encodings["o200k"]), ["", "some words"])
+    passed += difference is not None
+    failed += difference is None
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+# --- the benchmark -------------------------------------------------------------------------------
+
+def bench(binary, path, encoding, files):
+    """CPU time on the same text, each the best of five, in turns."""
+    texts = {Path(file).name: Path(file).read_text() for file in files} or {
+        "this project's files": "".join(files_of_this_project()) * 4,
+        "words of many languages": "".join(
+            text for text in (random_text(random.Random(seed)) for seed in range(40_000))),
+    }
+    print("| text | MB | tokens | tiktoken, MB/s | this library, MB/s | ratio |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, text in texts.items():
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(text.encode())
+            file.flush()
+            size = len(text.encode())
+            theirs = ours = float("inf")
+            for _ in range(3):
+                start = time.process_time()
+                expected = len(encoding.encode_ordinary(text))
+                theirs = min(theirs, time.process_time() - start)
+                done = subprocess.run([binary, "--bench", path, file.name], capture_output=True,
+                                      check=True, text=True)
+                count, nanoseconds = map(int, done.stdout.split())
+                ours = min(ours, nanoseconds / 1e9)
+            if count != expected:
+                raise SystemExit(f"{name}: {count} tokens instead of {expected}")
+            print(f"| {name} | {size / 1e6:.1f} | {count} | {size / theirs / 1e6:.1f} "
+                  f"| {size / ours / 1e6:.1f} | {theirs / ours:.1f} |")
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", default=BINARY)
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--bench", nargs="*", metavar="TEXT")
+    options = parser.parse_args()
+    binary = str((ROOT / options.binary).resolve())
+    missing = None
+    vocabulary = find_vocabulary()
+    if vocabulary is None:
+        missing = "no o200k_base.tiktoken (set RESPONSESWS_VOCABULARY to its path)"
+    try:
+        import tiktoken  # noqa: F401
+    except ImportError:
+        missing = "the tiktoken package is not installed"
+    if missing:
+        print(f"nothing to compare with: {missing}")
+        print("0 passed, 0 failed, 1 skipped")
+        return 0
+    with tempfile.TemporaryDirectory() as directory:
+        encodings, path = reference(vocabulary, Path(directory))
+        if options.bench is not None:
+            return bench(binary, str(path), encodings["o200k"], options.bench)
+        return compare(binary, str(path), encodings, options.count, options.seed)
+
+
+sys.exit(main())
