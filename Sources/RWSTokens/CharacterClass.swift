@@ -29,7 +29,9 @@ struct CharacterClass: OptionSet {
     case .modifierLetter, .otherLetter: self = .uncased
     case .nonspacingMark, .spacingMark, .enclosingMark: self = .mark
     case .decimalNumber, .letterNumber, .otherNumber: self = .number
-    default: self = scalar.properties.isWhitespace ? .space : []
+    case .spaceSeparator, .lineSeparator, .paragraphSeparator, .control:
+      self = scalar.properties.isWhitespace ? .space : []
+    default: self = []
     }
     if scalar == "\r" || scalar == "\n" { insert(.lineEnd) }
   }

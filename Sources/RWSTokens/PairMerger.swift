@@ -56,7 +56,7 @@ struct PairMerger: ~Copyable {
     }
     var parts = count
     for index in 0...count { starts[index] = Int32(truncatingIfNeeded: index) }
-    for index in 0..<max(count &- 1, 0) { ranks[index] = rank(starts[index], starts[index &+ 2]) }
+    for index in 0..<max(count &- 1, 0) { ranks[index] = table.rank(ofPair: piece + index) }
     while parts > 1 {
       var best = 0
       for index in 1..<max(parts &- 1, 1) where ranks[index] < ranks[best] { best = index }

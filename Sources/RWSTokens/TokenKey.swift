@@ -3,20 +3,25 @@
 enum TokenKey {
   static let wordLength = 7
 
-  /// The bytes, the first lowest, and the count on top: no two pieces have the same, and none has 0.
-  /// - Parameter readable: Bytes that may be read from `bytes` on, at least `count`.
+  /// The bytes and the count on top: no two pieces have the same, and none has 0.
   @inline(__always)
-  static func word(_ bytes: UnsafePointer<UInt8>, _ count: Int, readable: Int) -> UInt64 {
-    let size = UInt64(truncatingIfNeeded: count) &<< 56
+  static func word(_ piece: UnsafePointer<UInt8>, _ count: Int, readable: Int) -> UInt64 {
+    bytes(piece, count, readable: readable) | UInt64(truncatingIfNeeded: count) &<< 56
+  }
+
+  /// One byte to eight, the first lowest.
+  /// - Parameter readable: Bytes that may be read from `piece` on, at least `count`.
+  @inline(__always)
+  static func bytes(_ piece: UnsafePointer<UInt8>, _ count: Int, readable: Int) -> UInt64 {
     if readable >= 8 {
-      let mask = (1 as UInt64) &<< UInt64(truncatingIfNeeded: count &* 8) &- 1
-      return UInt64(littleEndian: load(bytes)) & mask | size
+      let unused = UInt64(truncatingIfNeeded: 64 &- count &* 8)
+      return load(piece) & (UInt64.max &>> unused)
     }
     var word: UInt64 = 0
     for index in 0..<count {
-      word |= UInt64(bytes[index]) &<< UInt64(truncatingIfNeeded: index &* 8)
+      word |= UInt64(piece[index]) &<< UInt64(truncatingIfNeeded: index &* 8)
     }
-    return word | size
+    return word
   }
 
   /// Of eight bytes or more.
@@ -42,6 +47,6 @@ enum TokenKey {
 
   @inline(__always)
   private static func load(_ bytes: UnsafePointer<UInt8>) -> UInt64 {
-    UnsafeRawPointer(bytes).loadUnaligned(as: UInt64.self)
+    UInt64(littleEndian: UnsafeRawPointer(bytes).loadUnaligned(as: UInt64.self))
   }
 }

@@ -11,14 +11,19 @@ struct TokenTable {
   private let longSlots: UnsafeRawPointer
   private let longMask: Int
   private let bytes: UnsafePointer<UInt8>
+  private let pairs: UnsafePointer<UInt32>
   let longestToken: Int
 
-  init(short: SlotTable, long: SlotTable, bytes: UnsafePointer<UInt8>, longestToken: Int) {
+  init(
+    short: SlotTable, long: SlotTable, bytes: UnsafePointer<UInt8>, pairs: UnsafePointer<UInt32>,
+    longestToken: Int
+  ) {
     shortSlots = UnsafeRawPointer(short.slots)
     shortMask = short.mask
     longSlots = UnsafeRawPointer(long.slots)
     longMask = long.mask
     self.bytes = bytes
+    self.pairs = pairs
     self.longestToken = longestToken
   }
 
@@ -29,6 +34,17 @@ struct TokenTable {
       return rank(ofWord: TokenKey.word(piece, count, readable: readable))
     }
     return count <= longestToken ? rankOfLong(piece, count) : Self.none
+  }
+
+  @inline(__always)
+  func isToken(_ piece: UnsafePointer<UInt8>, _ count: Int, readable: Int) -> Bool {
+    rank(piece, count, readable: readable) != Self.none
+  }
+
+  /// Of two bytes, which merging begins with.
+  @inline(__always)
+  func rank(ofPair pair: UnsafePointer<UInt8>) -> UInt32 {
+    pairs[Int(pair[0]) | Int(pair[1]) &<< 8]
   }
 
   @inline(__always)

@@ -12,6 +12,7 @@ package final class Tokenizer {
   package let vocabulary: Vocabulary
   private let table: TokenTable
   private let merger: PairMerger
+  private let cache = PieceCache()
 
   package init(_ vocabulary: Vocabulary) {
     self.vocabulary = vocabulary
@@ -23,8 +24,11 @@ package final class Tokenizer {
     var count = 0
     withText(utf8) { text in
       forEachPiece(of: text) { piece, length, readable in
-        count &+= isToken(piece, length, readable: readable)
-          ? 1 : merger.merge(piece, length, readable: readable) { _, _ in }
+        count &+= table.isToken(piece, length, readable: readable)
+          ? 1
+          : cache.count(of: piece, length, readable: readable) {
+            merger.merge(piece, length, readable: readable) { _, _ in }
+          }
       }
     }
     return count
@@ -42,11 +46,6 @@ package final class Tokenizer {
       }
     }
     return ranks
-  }
-
-  @inline(__always)
-  private func isToken(_ piece: UnsafePointer<UInt8>, _ count: Int, readable: Int) -> Bool {
-    table.rank(piece, count, readable: readable) != TokenTable.none
   }
 
   @inline(__always)

@@ -15,6 +15,7 @@ package final class Vocabulary: @unchecked Sendable {
   private let short: SlotTable
   private let long: SlotTable
   private let longTokens: LongTokens
+  private let pairs = PairRanks()
 
   /// - Parameter file: The file's bytes, needed only for the call.
   package init(
@@ -27,9 +28,12 @@ package final class Vocabulary: @unchecked Sendable {
     short = SlotTable(for: size.shortCount)
     long = SlotTable(for: size.longCount)
     longTokens = LongTokens(count: size.longCount, bytes: size.longBytes)
-    byteCount = short.byteCount &+ long.byteCount &+ longTokens.capacity
+    byteCount =
+      short.byteCount &+ long.byteCount &+ longTokens.capacity
+      &+ PairRanks.count &* MemoryLayout<UInt32>.stride
     table = TokenTable(
-      short: short, long: long, bytes: longTokens.base, longestToken: size.longestToken)
+      short: short, long: long, bytes: longTokens.base, pairs: pairs.base,
+      longestToken: size.longestToken)
     try fill(from: file, rankCount: size.rankCount)
     try requireEachByte()
   }
@@ -41,9 +45,10 @@ package final class Vocabulary: @unchecked Sendable {
       guard let base = token.baseAddress else { continue }
       guard !isTaken[Int(rank)] else { throw .rank(line: reader.line) }
       isTaken[Int(rank)] = true
-      guard table.rank(base, token.count, readable: token.count) == TokenTable.none else {
+      guard !table.isToken(base, token.count, readable: token.count) else {
         throw .duplicateToken(line: reader.line)
       }
+      if token.count == 2 { pairs.insert(base, rank) }
       if token.count <= TokenKey.wordLength {
         let word = TokenKey.word(base, token.count, readable: token.count)
         short.insert(word, rank, hash: TokenKey.mixed(word))
@@ -56,8 +61,9 @@ package final class Vocabulary: @unchecked Sendable {
 
   private func requireEachByte() throws(VocabularyError) {
     for byte in UInt8.min...UInt8.max {
-      let rank = withUnsafePointer(to: byte) { table.rank($0, 1, readable: 1) }
-      guard rank != TokenTable.none else { throw .missingByte(byte) }
+      guard withUnsafePointer(to: byte, { table.isToken($0, 1, readable: 1) }) else {
+        throw .missingByte(byte)
+      }
     }
   }
 }

@@ -212,7 +212,7 @@ def compare(binary, path, encodings, count, seed):
 
 def bench(binary, path, encoding, files):
     """CPU time on the same text, each the best of five, in turns."""
-    texts = {Path(file).name: Path(file).read_text() for file in files} or {
+    texts = {Path(file).name: Path(file).read_bytes().decode() for file in files} or {
         "this project's files": "".join(files_of_this_project()) * 4,
         "words of many languages": "".join(
             text for text in (random_text(random.Random(seed)) for seed in range(40_000))),
