@@ -4,8 +4,8 @@
 SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
-        test-readme test-scanner test-sim test-packaging test-bench test-fuzz test-conformance asan tsan sanitizers \
-        fuzz sim conformance bench bench-memory \
+        test-readme test-scanner test-sim test-tokens test-packaging test-bench test-fuzz test-conformance asan tsan \
+        sanitizers fuzz sim conformance bench bench-memory bench-tokens \
         dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
@@ -14,7 +14,7 @@ C_LIBS := -Lbuild/lib -lresponsesws -Wl,-rpath,'$$ORIGIN/../lib'
 
 # Directories are listed with the files, so that a file taken away is noticed too.
 SWIFT_INPUTS := Package.swift $(shell find Sources Include Examples Tests/ScannerAgreement Tests/Conformance \
-                  Tests/Simulation 2>/dev/null)
+                  Tests/Simulation Tests/TokenAgreement 2>/dev/null)
 
 build: build/.built
 
@@ -39,13 +39,13 @@ build/bin/%-c: bindings/c/examples/%.c Include/responsesws.h build/.built
 # --- know that it works ------------------------------------------------------------------------
 
 TEST_PARTS := check test-swift test-abi test-python test-server test-readme test-scanner test-sim \
-              test-packaging test-bench test-fuzz test-conformance sanitizers
+              test-tokens test-packaging test-bench test-fuzz test-conformance sanitizers
 
 test: build test-dependencies
 	@scripts/run-tests $(TEST_PARTS)
 
-check test-abi test-python test-server test-readme test-scanner test-sim test-packaging test-bench \
-        test-conformance sanitizers \
+check test-abi test-python test-server test-readme test-scanner test-sim test-tokens test-packaging \
+        test-bench test-conformance sanitizers \
         asan tsan: build test-dependencies
 	@scripts/run-tests $@
 
@@ -82,6 +82,10 @@ bench: build
 
 bench-memory: build
 	@scripts/bench --memory $(BENCH_FLAGS)
+
+# RESPONSESWS_VOCABULARY names the o200k_base.tiktoken to count with; BENCH_FLAGS texts to count.
+bench-tokens: build test-dependencies
+	@build/venv/bin/python Tests/TokenAgreement/run.py --bench $(BENCH_FLAGS)
 
 # --- what is needed ----------------------------------------------------------------------------
 

@@ -65,16 +65,20 @@ import Testing
     var lines = bytes
     let tokens = (2...300).map { count in (0..<count).map { UInt8(($0 * 7 + count) % 251) } }
     for (index, token) in tokens.enumerated() { lines.append("\(base64(token)) \(1000 + index)") }
-    let table = try Vocabulary.reading(Array(lines.joined(separator: "\n").utf8)).table
+    let vocabulary = try Vocabulary.reading(Array(lines.joined(separator: "\n").utf8))
     for (index, token) in tokens.enumerated() {
       for padding in [0, 1, 20] {
         let padded = token + [UInt8](repeating: 0xFF, count: padding)
         let rank = padded.withUnsafeBufferPointer { buffer in
-          buffer.baseAddress.map { table.rank($0, token.count, readable: padded.count) }
+          buffer.baseAddress.map {
+            vocabulary.table.rank($0, token.count, readable: padded.count)
+          }
         }
         #expect(rank == UInt32(1000 + index))
       }
     }
+    // The table is a view of it.
+    withExtendedLifetime(vocabulary) {}
   }
 
   @Test("the memory of a vocabulary is that of its tables")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Cuts texts into tokens with this library and with the tiktoken package, and compares.
 
-    run.py [--binary PATH] [--count 20000] [--seed 1]     compare every token of random and written texts
-    run.py --bench [TEXT...] [--binary PATH]              compare the speed, on the same texts in one run
+    run.py [--binary PATH] [--count 20000] [--seed 1]   every token of random and written texts
+    run.py --bench [TEXT...] [--binary PATH]            the speed, on the same texts in one run
 
 The vocabulary is o200k_base.tiktoken (or .gz) at $RESPONSESWS_VOCABULARY, or in ../shared/data. Without
 it, or without tiktoken (PyPI), there is nothing to compare with and every part is skipped."""
@@ -80,6 +80,7 @@ WORDS = (
     "العربية مرحبا עברית שלום हिन्दी नमस्ते ภาษาไทย สวัสดี Việt Nam தமிழ் ქართული հայերեն አማርኛ "
     "def return self import class func let var const => -> != == += && || () [] {} ; : , . \"\" '' # // /* */ <div> </div> "
     "0 1 42 1234567 3.14159 0xDEADBEEF 2026-01-01T00:00:00Z 😀 🎉 ❤️ ∑ ≤ € £ © ™ … — “quoted”").split(" ")
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SEPARATORS = [" "] * 12 + ["", "", "  ", "\n", "\n\n", "\r\n", "\t", " \n ", "   ", "'s ", "'LL ", ", ", ". ", "\u00a0"]
 
 
@@ -87,7 +88,7 @@ def random_text(rng):
     kind = rng.randrange(6)
     length = rng.choice((3, 10, 30, 100))
     if kind == 0:
-        return "".join(rng.choice(WORDS) + rng.choice(SEPARATORS) for _ in range(length))
+        return random_words(length, rng)
     if kind == 1:
         return "".join(rng.choice(CLASSES[rng.randrange(len(CLASSES))]) for _ in range(length))
     if kind == 2:
@@ -95,9 +96,13 @@ def random_text(rng):
     if kind == 3:
         return "".join(chr(rng.randrange(32, 127)) for _ in range(length))
     if kind == 4:
-        letters = rng.choice(("abcdefghijklmnopqrstuvwxyz", "aab", "ACGT", "абвгдежзиклмн", "อกขคงจ", "あいうえお", "かx"))
+        letters = rng.choice((LETTERS, "aab", "ACGT", "абвгдежзиклмн", "อกขคงจ", "あいうえお", "かx"))
         return "".join(rng.choice(letters) for _ in range(length * rng.choice((1, 1, 1, 10))))
     return "".join(chr(character(rng)) for _ in range(length))
+
+
+def random_words(count, rng=random.Random(1)):
+    return "".join(rng.choice(WORDS) + rng.choice(SEPARATORS) for _ in range(count))
 
 
 def character(rng):
@@ -136,8 +141,8 @@ def every_character():
             yield "".join(form.format(one) for one in page)
 
 
-# Valid and broken: bytes, and the text that they count as.
 def broken_texts(rng, count):
+    """Bytes, some of which are no UTF-8."""
     for _ in range(count):
         text = bytearray(random_text(rng).encode())
         for _ in range(rng.randrange(1, 4)):
@@ -211,33 +216,38 @@ def compare(binary, path, encodings, count, seed):
 # --- the benchmark -------------------------------------------------------------------------------
 
 def bench(binary, path, encoding, files):
-    """CPU time on the same text, each the best of five, in turns."""
+    """CPU time on the same text, each the best of three, in turns."""
     texts = {Path(file).name: Path(file).read_bytes().decode() for file in files} or {
-        "this project's files": "".join(files_of_this_project()) * 4,
-        "words of many languages": "".join(
-            text for text in (random_text(random.Random(seed)) for seed in range(40_000))),
+        "this project's files": "".join(files_of_this_project()),
+        "words of 25 languages and code": random_words(400_000),
+        "random characters": "".join(random_text(random.Random(seed)) for seed in range(20_000)),
+        "random letters, no spaces": "".join(random.Random(1).choices(LETTERS, k=500_000)),
     }
     print("| text | MB | tokens | tiktoken, MB/s | this library, MB/s | ratio |")
     print("|---|---:|---:|---:|---:|---:|")
     for name, text in texts.items():
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(text.encode())
-            file.flush()
-            size = len(text.encode())
-            theirs = ours = float("inf")
-            for _ in range(3):
-                start = time.process_time()
-                expected = len(encoding.encode_ordinary(text))
-                theirs = min(theirs, time.process_time() - start)
-                done = subprocess.run([binary, "--bench", path, file.name], capture_output=True,
-                                      check=True, text=True)
-                count, nanoseconds = map(int, done.stdout.split())
-                ours = min(ours, nanoseconds / 1e9)
-            if count != expected:
-                raise SystemExit(f"{name}: {count} tokens instead of {expected}")
-            print(f"| {name} | {size / 1e6:.1f} | {count} | {size / theirs / 1e6:.1f} "
-                  f"| {size / ours / 1e6:.1f} | {theirs / ours:.1f} |")
+        print(f"| {name} | " + " | ".join(timed(binary, path, encoding, text)) + " |", flush=True)
     return 0
+
+
+def timed(binary, path, encoding, text):
+    data = text.encode()
+    theirs = ours = float("inf")
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        for _ in range(3):
+            start = time.process_time()
+            expected = len(encoding.encode_ordinary(text))
+            theirs = min(theirs, time.process_time() - start)
+            done = subprocess.run([binary, "--bench", path, file.name], capture_output=True,
+                                  check=True, text=True)
+            count, nanoseconds = map(int, done.stdout.split())
+            if count != expected:
+                raise SystemExit(f"{count} tokens instead of {expected}")
+            ours = min(ours, nanoseconds / 1e9)
+    return [f"{len(data) / 1e6:.1f}", str(count), f"{len(data) / theirs / 1e6:.1f}",
+            f"{len(data) / ours / 1e6:.1f}", f"{theirs / ours:.1f}"]
 
 
 def main():
