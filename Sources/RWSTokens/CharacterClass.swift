@@ -22,18 +22,28 @@ struct CharacterClass: OptionSet {
 
   init(rawValue: UInt8) { self.rawValue = rawValue }
 
+  /// The version of Unicode that `tiktoken` knows (the `regex` crate's tables). Where the standard library
+  /// knows a later one, what that added counts as unassigned.
+  private static let unicodeVersion = (16, 0)
+
   init(_ scalar: Unicode.Scalar) {
+    var known = Self.ofProperties(scalar)
+    if !known.isEmpty, let age = scalar.properties.age, age > Self.unicodeVersion { known = [] }
+    if scalar == "\r" || scalar == "\n" { known.insert(.lineEnd) }
+    self = known
+  }
+
+  private static func ofProperties(_ scalar: Unicode.Scalar) -> CharacterClass {
     switch scalar.properties.generalCategory {
-    case .uppercaseLetter, .titlecaseLetter: self = .upper
-    case .lowercaseLetter: self = .lower
-    case .modifierLetter, .otherLetter: self = .uncased
-    case .nonspacingMark, .spacingMark, .enclosingMark: self = .mark
-    case .decimalNumber, .letterNumber, .otherNumber: self = .number
+    case .uppercaseLetter, .titlecaseLetter: return .upper
+    case .lowercaseLetter: return .lower
+    case .modifierLetter, .otherLetter: return .uncased
+    case .nonspacingMark, .spacingMark, .enclosingMark: return .mark
+    case .decimalNumber, .letterNumber, .otherNumber: return .number
     case .spaceSeparator, .lineSeparator, .paragraphSeparator, .control:
-      self = scalar.properties.isWhitespace ? .space : []
-    default: self = []
+      return scalar.properties.isWhitespace ? .space : []
+    default: return []
     }
-    if scalar == "\r" || scalar == "\n" { insert(.lineEnd) }
   }
 
   @inline(__always)

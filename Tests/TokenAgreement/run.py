@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Cuts texts into tokens with this library and with the tiktoken package, and compares.
 
-    run.py [--binary PATH] [--count 20000] [--seed 1]   every token of random and written texts
+    run.py [--binary PATH] [--count 10000] [--seed 1]   every token of random and written texts
     run.py --bench [TEXT...] [--binary PATH]            the speed, on the same texts in one run
 
-The vocabulary is o200k_base.tiktoken (or .gz) at $RESPONSESWS_VOCABULARY, or in ../shared/data. Without
-it, or without tiktoken (PyPI), there is nothing to compare with and every part is skipped."""
+The vocabulary is o200k_base.tiktoken (or .gz) at $RESPONSESWS_VOCABULARY, or in ../shared/data; what needs it
+is skipped without it, and a small made-up one compared. Without tiktoken (PyPI) the tokens of that are only
+put together again."""
 import argparse
+import base64
 import gzip
-import hashlib
+import importlib.util
 import os
 import random
 import struct
@@ -39,23 +41,30 @@ def find_vocabulary():
     return None
 
 
-def reference(vocabulary, directory):
-    """An encoding for each pattern, both with these ranks. tiktoken takes the file from its cache; it
-    downloads nothing here."""
+def made_up_vocabulary():
+    """All bytes, and the beginnings of words in the order in which they come."""
+    tokens = {bytes([byte]): byte for byte in range(256)}
+    for word in WORDS:
+        for text in (word.encode(), b" " + word.encode()):
+            for end in range(2, len(text) + 1):
+                tokens.setdefault(text[:end], len(tokens))
+    return b"".join(base64.b64encode(token) + b" %d\n" % rank for token, rank in tokens.items())
+
+
+def ranks_of(vocabulary):
+    lines = (line.split() for line in vocabulary.splitlines() if line)
+    return {base64.b64decode(token): int(rank) for token, rank in lines}
+
+
+def references(ranks):
+    """An encoding for each pattern, with these ranks."""
     import tiktoken
-    import tiktoken.load
     import tiktoken_ext.openai_public as public
-    path = directory / "vocabulary.tiktoken"
-    path.write_bytes(vocabulary)
-    ranks = tiktoken.load.load_tiktoken_bpe(str(path))
-    # The patterns as the package has them, whose constructors would fetch the vocabularies.
-    public.load_tiktoken_bpe = lambda *arguments, **options: ranks
-    return {
-        name: tiktoken.Encoding(
-            name, pat_str=getattr(public, name + "_base")()["pat_str"],
-            mergeable_ranks=ranks, special_tokens={})
-        for name in PATTERNS
-    }, path
+    # The package has the patterns in functions that would fetch the vocabularies.
+    public.load_tiktoken_bpe = lambda *arguments, **options: {}
+    return {name: tiktoken.Encoding(
+        name, pat_str=getattr(public, name + "_base")()["pat_str"], mergeable_ranks=ranks,
+        special_tokens={}) for name in PATTERNS}
 
 
 # --- texts ---------------------------------------------------------------------------------------
@@ -188,29 +197,40 @@ class Wrong:
         return tokens[:-1] + [token + 1 for token in tokens[-1:]]
 
 
-def compare(binary, path, encodings, count, seed):
+def texts_of(count, seed):
     rng = random.Random(seed)
-    parts = {
+    return {
         "written texts": WRITTEN,
         "this project's files": list(files_of_this_project()),
         "every character": list(every_character()),
         f"{count} random texts, seed {seed}": [random_text(rng) for _ in range(count)],
         "texts that are not UTF-8": list(broken_texts(rng, max(count // 10, 10))),
     }
-    passed = failed = 0
-    for pattern, encoding in encodings.items():
-        for name, texts in parts.items():
-            difference = differences(binary, path, pattern, encoding, texts)
-            passed += difference is None
-            failed += difference is not None
-            if difference:
-                print(f"{pattern}, {name}: {difference}")
+
+
+def compare(binary, path, encodings, name, parts):
+    """Returns how many comparisons passed and failed."""
+    found = {f"{pattern} with {name}, {part}": differences(binary, path, pattern, encoding, texts)
+             for pattern, encoding in encodings.items() for part, texts in parts.items()}
     # The comparison has to notice one wrong token.
-    difference = differences(binary, path, "o200k", Wrong(encodings["o200k"]), ["", "some words"])
-    passed += difference is not None
-    failed += difference is None
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    wrong = Wrong(encodings["o200k"])
+    if differences(binary, path, "o200k", wrong, ["", "some words"]) is None:
+        found["the canary"] = "was not noticed"
+    for part, difference in found.items():
+        if difference:
+            print(f"{part}: {difference}")
+    failed = sum(difference is not None for difference in found.values())
+    return len(found) - failed, failed
+
+
+def put_together(binary, path, ranks, parts):
+    """The first text, if any, whose tokens are not the text again."""
+    token_of = {rank: token for token, rank in ranks.items()}
+    texts = [text.encode() for part in parts.values() for text in part if isinstance(text, str)]
+    for text, tokens in zip(texts, tokens_of_library(binary, path, "o200k", texts), strict=True):
+        if b"".join(token_of[token] for token in tokens) != text:
+            return repr(text[:200])
+    return None
 
 
 # --- the benchmark -------------------------------------------------------------------------------
@@ -253,28 +273,46 @@ def timed(binary, path, encoding, text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", default=BINARY)
-    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--bench", nargs="*", metavar="TEXT")
     options = parser.parse_args()
     binary = str((ROOT / options.binary).resolve())
-    missing = None
-    vocabulary = find_vocabulary()
-    if vocabulary is None:
-        missing = "no o200k_base.tiktoken (set RESPONSESWS_VOCABULARY to its path)"
-    try:
-        import tiktoken  # noqa: F401
-    except ImportError:
-        missing = "the tiktoken package is not installed"
-    if missing:
-        print(f"nothing to compare with: {missing}")
-        print("0 passed, 0 failed, 1 skipped")
-        return 0
     with tempfile.TemporaryDirectory() as directory:
-        encodings, path = reference(vocabulary, Path(directory))
-        if options.bench is not None:
-            return bench(binary, str(path), encodings["o200k"], options.bench)
-        return compare(binary, str(path), encodings, options.count, options.seed)
+        return run(options, binary, Path(directory) / "vocabulary.tiktoken")
+
+
+def run(options, binary, path):
+    vocabulary = find_vocabulary()
+    has_tiktoken = importlib.util.find_spec("tiktoken") is not None
+    if vocabulary and has_tiktoken and options.bench is not None:
+        path.write_bytes(vocabulary)
+        return bench(binary, str(path), references(ranks_of(vocabulary))["o200k"], options.bench)
+    passed = failed = skipped = 0
+    if not has_tiktoken:
+        print("nothing to compare with: the tiktoken package is not installed")
+        skipped += 1
+    if vocabulary is None:
+        print("no o200k_base.tiktoken: set RESPONSESWS_VOCABULARY to its path")
+        skipped += 1
+    if options.bench is not None:
+        return 1
+    parts = texts_of(options.count, options.seed)
+    for name, content in (("made-up tokens", made_up_vocabulary()), ("its own tokens", vocabulary)):
+        if content is None:
+            continue
+        path.write_bytes(content)
+        ranks = ranks_of(content)
+        difference = put_together(binary, str(path), ranks, parts)
+        passed += difference is None
+        failed += difference is not None
+        if difference:
+            print(f"with {name}, the tokens are another text: {difference}")
+        if has_tiktoken:
+            counts = compare(binary, str(path), references(ranks), name, parts)
+            passed, failed = passed + counts[0], failed + counts[1]
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed else 0
 
 
 sys.exit(main())
