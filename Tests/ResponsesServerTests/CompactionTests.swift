@@ -65,7 +65,7 @@ import Testing
     }
   }
 
-  @Test("reasoning is withheld where model, end user or prefix are others, and the response says so")
+  @Test("reasoning is withheld where model, organisation, end user or prefix are others, and the response says so")
   func transformations() throws {
     let script = Script()
     let asked = #"{"role":"user","content":"REASON"}"#
@@ -73,8 +73,10 @@ import Testing
     let items = (first.response?["output"]?.elements ?? [])
       .map { String(decoding: $0.bytes, as: UTF8.self) }.joined(separator: ",")
     let next = #"{"role":"user","content":"RECALL"}"#
-    func reasons(_ prefix: String, _ more: String = "", model: String = "rules") throws -> [String] {
-      let frames = try script.create(
+    func reasons(
+      _ prefix: String, _ more: String = "", model: String = "rules", organization: String = ""
+    ) throws -> [String] {
+      let frames = try Script(seed: 2, organization: organization).create(
         #""store":false,"input":[\#(prefix),\#(items),\#(next)]\#(more)"#, model: model)
       #expect(frames.text.hasPrefix("RECALL users=2"))
       return (frames.response?["input_transformations"]?.elements ?? [])
@@ -83,6 +85,7 @@ import Testing
     #expect(try reasons(asked) == [])
     #expect(try reasons(#"{"role":"user","content":"REASONS"}"#) == ["prefix_mismatch"])
     #expect(try reasons(asked, model: "other") == ["model_mismatch"])
+    #expect(try reasons(asked, organization: "org_2") == ["organization_mismatch"])
     #expect(try reasons(asked, #","safety_identifier":"u""#) == ["end_user_mismatch"])
   }
 }

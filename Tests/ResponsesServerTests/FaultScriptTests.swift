@@ -27,6 +27,27 @@ import Testing
     #expect(try script.create(#""input":"x""#).text == "ECHO: x")
   }
 
+  @Test("a response fails, or ends incomplete, in the middle")
+  func endsEarly() throws {
+    let script = Script(
+      faults: """
+        [{"do":"fail","event":0,"turn":1,"code":"rate_limit_exceeded"},
+         {"do":"incomplete","event":"response.output_item.added","turn":2},
+         {"do":"incomplete","event":"response.completed","turn":3,"reason":"max_messages"}]
+        """)
+    let failed = try script.create(#""input":"x","store":false"#)
+    #expect(failed.types == ["response.failed"])
+    #expect(failed.response?["error"]?["code"]?.string == "rate_limit_exceeded")
+    let empty = try script.create(#""input":"x","store":false"#)
+    #expect(empty.types == ["response.created", "response.in_progress", "response.incomplete"])
+    #expect(empty.compactMap { $0["sequence_number"]?.int } == [0, 1, 2])
+    let whole = try script.create(#""input":"one","store":false"#)
+    #expect(whole.response?["incomplete_details"]?["reason"]?.string == "max_messages")
+    let next = try script.create(
+      #""input":"RECALL","store":false,"previous_response_id":"\#(whole.responseID)""#)
+    #expect(next.text == "RECALL users=2 tools=0 first=one")
+  }
+
   @Test("the connection ends at an event: closed, or cut after some bytes of it")
   func ends() throws {
     let closed = Script(faults: #"[{"do":"close","code":1012,"event":3}]"#)

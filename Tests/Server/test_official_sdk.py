@@ -1,7 +1,7 @@
 """The official `openai` package, unmodified, over its own WebSocket connection."""
+import asyncio
 import json
 
-import openai
 import pytest
 from conftest import TERMINAL, event_types, function_tool
 
@@ -95,6 +95,59 @@ def test_store_false_is_gone_on_a_new_connection_and_store_true_is_not(server):
         response = finish(connection).response
     assert response.output_text == "RECALL users=2 tools=0 first=remember"
     assert response.usage.input_tokens_details.cached_tokens == 0
+
+
+def test_what_is_no_request_is_answered_and_the_connection_goes_on(server):
+    with server.client().responses.connect() as connection:
+        for text, code in [("{", "invalid_json"), ('{"type":"response.dance"}', "invalid_value")]:
+            connection.send_raw(text)
+            event = finish(connection)
+            assert (event.type, event.status, event.error.code) == ("error", 400, code)
+        connection.response.create(model="rules", input="still here")
+        assert finish(connection).response.output_text == "ECHO: still here"
+
+
+def test_the_same_asynchronously(server, start):
+    async def ended(connection):
+        while True:
+            raw = await connection.recv_bytes()
+            event_types().validate_json(raw, strict=True)
+            event = connection.parse_event(raw)
+            if event.type in TERMINAL:
+                return event
+
+    async def ask(connection, **fields):
+        await connection.response.create(**{"model": "rules", "store": False, **fields})
+        return await ended(connection)
+
+    async def run():
+        async with server.async_client().responses.connect() as connection:
+            warm = await ask(connection, input="first words", generate=False)
+            turn = await ask(connection, input="RECALL", previous_response_id=warm.response.id)
+            assert turn.response.output_text == "RECALL users=2 tools=0 first=first words"
+            gone = await ask(connection, input="x", previous_response_id="resp_gone")
+            assert gone.error.code == "previous_response_not_found"
+            await connection.send_raw("{")
+            assert (await ended(connection)).error.code == "invalid_json"
+            await connection.send_raw('{"type":"response.dance"}')
+            assert (await ended(connection)).error.code == "invalid_value"
+            for number in range(32):
+                await ask(connection, input="x", stream_id=f"l{number}")
+            refused = await ask(connection, input="x", stream_id="l32")
+            assert refused.error.code == "websocket_stream_limit_reached"
+            refused = await ask(connection, input="x", stream_id="a b")
+            assert refused.error.code == "invalid_stream_id"
+            fork = await ask(
+                connection, input="RECALL", stream_id="l0", previous_response_id=turn.response.id)
+            assert fork.response.output_text == "RECALL users=3 tools=0 first=first words"
+        async with server.async_client().responses.connect() as connection:
+            gone = await ask(connection, input="x", previous_response_id=turn.response.id)
+            assert gone.error.code == "previous_response_not_found"
+        with pytest.raises(Exception, match="401"):
+            async with start("--api-key", "right").async_client("wrong").responses.connect():
+                pass
+
+    asyncio.run(run())
 
 
 def test_a_wrong_key_is_refused_at_the_upgrade(start):

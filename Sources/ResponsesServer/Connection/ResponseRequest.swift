@@ -7,6 +7,8 @@ struct ResponseRequest {
   private var fields: [String: JSONValue]
   /// Zero data retention: nothing is stored, whatever the request says.
   var isStoreOff = false
+  /// On whose behalf the connection was made.
+  var organization = ""
 
   init(fields: [String: JSONValue], lane: String?) {
     self.fields = fields

@@ -79,6 +79,14 @@ struct RunningResponse {
     cut(keeping: whole, at: max(next, Execution.Script.firstItemEvent), "interrupted", now)
   }
 
+  /// Ends the response with an event in place of `text`, the one that `takeDue` gave last.
+  mutating func end(_ ending: ModelAnswer.Ending, insteadOf text: [UInt8], _ now: Int64) -> [UInt8] {
+    conclusion = script.conclude(
+      keeping: script.itemEnds.count { $0 < next }, ending, at: now)
+    events.removeSubrange(min(next, events.count)...)
+    return conclusion.event.numbered(numbersGiven - 1)
+  }
+
   private mutating func cut(keeping kept: Int, at end: Int, _ reason: String, _ now: Int64) {
     guard end < events.count, next < events.count else { return }
     let due = end > next ? events[end - 1].due : now

@@ -26,6 +26,8 @@ package struct ServerConnection {
   private let faults: FaultScript?
   /// Among the connections of the server, from 1.
   private let number: Int
+  /// Of the `OpenAI-Organization` header.
+  private let organization: String
   private let openedAt: Int64
   var ids: IDSource
   var lanes: [String?: Lane] = [:]
@@ -40,13 +42,14 @@ package struct ServerConnection {
 
   package init(
     configuration: ServerConfiguration, store: ResponseStore, seed: UInt64, openedAt: Int64 = 0,
-    number: Int = 1, limiter: RateLimiter? = nil, faults: FaultScript? = nil
+    number: Int = 1, organization: String = "", limiter: RateLimiter? = nil, faults: FaultScript? = nil
   ) {
     self.configuration = configuration
     self.store = store
     self.limiter = limiter ?? RateLimiter(requestsPerMinute: configuration.requestsPerMinute)
     self.faults = faults
     self.number = number
+    self.organization = organization
     self.openedAt = openedAt
     ids = IDSource(seed: seed)
   }
@@ -74,7 +77,7 @@ package struct ServerConnection {
   /// Runs one request that came by itself, over HTTP.
   mutating func create(_ request: ResponseRequest, now: Int64) -> [Output] {
     turns += 1
-    lanes[nil, default: Lane()].enqueue(request, turn: turns)
+    lanes[nil, default: Lane()].enqueue(complete(request), turn: turns)
     advance(now)
     return takeOutput()
   }
@@ -112,8 +115,7 @@ package struct ServerConnection {
   // MARK: Lanes
 
   private mutating func enqueue(_ given: ResponseRequest) throws(ClientEvent.Refusal) {
-    var request = given
-    request.isStoreOff = configuration.zeroDataRetention
+    let request = complete(given)
     if let name = request.lane, lanes[name] == nil,
       lanes.keys.count(where: { $0 != nil }) >= configuration.namedLanes
     {
@@ -136,6 +138,14 @@ package struct ServerConnection {
     lanes[request.lane, default: Lane()].enqueue(request, turn: turns)
   }
 
+  /// What a request does not say itself.
+  private func complete(_ given: ResponseRequest) -> ResponseRequest {
+    var request = given
+    request.isStoreOff = configuration.zeroDataRetention
+    request.organization = organization
+    return request
+  }
+
   /// A response that ends lets the next one begin, which may end at once, and so on.
   private mutating func advance(_ now: Int64) {
     repeat {
@@ -148,7 +158,9 @@ package struct ServerConnection {
     guard var running = lanes[name]?.running else { return }
     // While it is here the lane holds no second reference, so that the events are not copied.
     lanes[name]?.running = nil
-    while !isClosed, let text = running.takeDue(now) { send(text, of: &running) }
+    while !isClosed, let text = running.takeDue(now) {
+      send(text, of: &running, now)
+    }
     if running.isOver {
       finish(running, on: name)
     } else {
@@ -261,7 +273,9 @@ package struct ServerConnection {
     output.append(.text(text))
   }
 
-  private mutating func send(_ text: [UInt8], of running: inout RunningResponse) {
+  private mutating func send(
+    _ text: [UInt8], of running: inout RunningResponse, _ now: Int64
+  ) {
     guard let faults,
       let fault = faults.at(
         connection: number, turn: running.turn, event: running.numbersGiven - 1,
@@ -271,6 +285,10 @@ package struct ServerConnection {
     case .error(let error):
       running.isAbandoned = true
       refuse(error, lane: running.request.lane)
+    case .fail(let code, let message):
+      send(running.end(.failed(code: code, message: message), insteadOf: text, now))
+    case .incomplete(let reason):
+      send(running.end(.incomplete(reason: reason), insteadOf: text, now))
     case .close(let code, let reason): close(code: code, reason: reason)
     case .cut(let bytes?, let isReset):
       output.append(.fault(.cut(after: Array(text.prefix(bytes)), of: text.count, isReset: isReset)))
@@ -293,7 +311,8 @@ package struct ServerConnection {
     case .cut(_, let isReset):
       output.append(.fault(.cut(after: [], of: 0, isReset: isReset)))
       isClosed = true
-    case .drop: break
+    // The parser wants an event for these.
+    case .drop, .fail, .incomplete: break
     case .send(let action, _): output.append(.fault(action))
     }
   }

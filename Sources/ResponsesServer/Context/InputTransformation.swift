@@ -3,6 +3,7 @@ import RWSJSON
 /// A reasoning item of the input that was withheld from the model (SDK: `Response.input_transformations`).
 struct InputTransformation: Equatable, Sendable {
   enum Reason: String, Sendable {
+    case organizationMismatch = "organization_mismatch"
     case endUserMismatch = "end_user_mismatch"
     case modelMismatch = "model_mismatch"
     case prefixMismatch = "prefix_mismatch"

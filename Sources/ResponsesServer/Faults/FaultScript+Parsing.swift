@@ -64,10 +64,11 @@ private struct FaultReader {
     }
     let fault = try fault(name)
     guard let event = fields["event"] else {
-      guard fault != .drop else {
-        throw FaultScriptError(message: "\(path) must say which \"event\" is left out.")
+      switch fault {
+      case .drop, .fail, .incomplete:
+        throw FaultScriptError(message: "\(path) must say at which \"event\".")
+      case .error, .close, .cut, .send: return .start(fault)
       }
-      return .start(fault)
     }
     if let type = event.string { return .type(type, fault) }
     return .event(try number("event", 0...1_000_000_000) ?? 0, fault)
@@ -77,6 +78,10 @@ private struct FaultReader {
     let isInstead = fields["instead"]?.bool ?? false
     switch name {
     case "error": return .error(try error(status: 500))
+    case "fail":
+      let error = try error(status: 500)
+      return .fail(code: error.code ?? "server_error", message: error.message)
+    case "incomplete": return .incomplete(reason: try string("reason") ?? "content_filter")
     case "close":
       return .close(
         code: UInt16(try number("code", 1000...4999) ?? 1011), reason: try string("reason") ?? "")

@@ -4,6 +4,10 @@ package final class FaultScript {
   /// What goes wrong at an event, or at the start of a turn.
   package enum Fault: Equatable, Sendable {
     case error(RequestError)
+    /// The response ends here with `response.failed`; at event 0 without a `response.created`.
+    case fail(code: String, message: String)
+    /// The response ends here, incomplete, with the items that are whole.
+    case incomplete(reason: String)
     case close(code: UInt16, reason: String)
     /// `bytes`: of the event's text, which are still sent.
     case cut(bytes: Int?, isReset: Bool)

@@ -28,9 +28,7 @@ struct HTTPExchange {
 
   /// Throws what is wrong with the body itself.
   init(_ body: [UInt8], connection: ServerConnection) throws(RequestError) {
-    var request = ResponseRequest(fields: try Self.fields(body), lane: nil)
-    request.isStoreOff = connection.configuration.zeroDataRetention
-    self.request = request
+    request = ResponseRequest(fields: try Self.fields(body), lane: nil)
     self.connection = connection
     state = request["stream"]?.bool == true ? .beforeStream : .whole
   }

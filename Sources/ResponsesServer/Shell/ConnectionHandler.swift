@@ -66,9 +66,9 @@ final class ConnectionHandler {
   private func answer(_ request: ServerRequest) {
     do throws(RequestError) {
       switch service.router.decide(request) {
-      case .upgrade: upgrade()
+      case .upgrade: upgrade(request)
       case .create:
-        var exchange = try HTTPExchange(request.body, connection: service.makeConnection(number: 0))
+        var exchange = try HTTPExchange(request.body, connection: service.makeConnection(for: request))
         let output = exchange.start(channel.loop.now)
         state = .answering(exchange)
         carryOut(output)
@@ -134,7 +134,7 @@ final class ConnectionHandler {
 
   // MARK: WebSocket
 
-  private func upgrade() {
+  private func upgrade(_ request: ServerRequest) {
     let number = service.nextConnectionNumber()
     switch service.faults.atUpgrade(connection: number) {
     case .refuse(let error): return respond(HTTPAnswer(refusing: error))
@@ -150,8 +150,8 @@ final class ConnectionHandler {
     case nil: break
     }
     let handler = WebSocketHandler(
-      service.makeConnection(number: number, openedAt: channel.loop.now), log: service.log,
-      onRestart: service.onRestart
+      service.makeConnection(for: request, number: number, openedAt: channel.loop.now),
+      log: service.log, onRestart: service.onRestart
     ) { [weak self] in self?.end() }
     let deflate = service.acceptsDeflate ? DeflateParameters.serverPreference : nil
     guard

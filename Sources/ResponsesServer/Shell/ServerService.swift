@@ -30,19 +30,21 @@ final class ServerService {
   /// Sent with every answer.
   func fields() -> HTTPFields { HTTPFields(["x-request-id": ids.next("req")]) }
 
-  /// Requests over HTTP have none.
+  /// Of a WebSocket; requests over HTTP are of connection 0.
   func nextConnectionNumber() -> Int {
     connections += 1
     return connections
   }
 
-  func makeConnection(number: Int, openedAt: Int64? = nil) -> ServerConnection {
+  func makeConnection(
+    for request: ServerRequest, number: Int = 0, openedAt: Int64? = nil
+  ) -> ServerConnection {
     var configuration = configuration
     // A response over HTTP has no connection whose age could matter.
     if openedAt == nil { configuration.maxAgeNanoseconds = .max }
     return ServerConnection(
       configuration: configuration, store: store, seed: ids.nextWord(), openedAt: openedAt ?? 0,
-      number: number, limiter: limiter, faults: faults)
+      number: number, organization: request.header("OpenAI-Organization") ?? "", limiter: limiter, faults: faults)
   }
 
   func answer(
