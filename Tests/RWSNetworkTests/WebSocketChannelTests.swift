@@ -121,6 +121,22 @@ extension NetworkTests {
       #expect(client.failure?.kind == .lost)
     }
 
+    @Test("what is sent in a batch leaves together, in order, when the batch ends")
+    func batch() throws {
+      let server = try EchoServer(loop)
+      defer { server.stop() }
+      let channel = try open(server)
+      channel.batch {
+        for word in ["a", "b", "c"] { #expect(channel.send(text: Array(word.utf8), tag: 1)) }
+        #expect(channel.queuedBytes == 3 * 7)
+        #expect(client.flushed.isEmpty)
+      }
+      #expect(channel.queuedBytes == 0)
+      try loop.drive { client.texts.count == 3 || client.failure != nil }
+      #expect(client.strings == ["a", "b", "c"])
+      channel.abort()
+    }
+
     @Test("RFC 6455 §5.5.2: a ping is answered with its payload")
     func ping() throws {
       let (channel, peer) = try client.openToRawPeer(loop)
