@@ -580,6 +580,55 @@ rws_status rws_turn_call(rws_turn *turn, size_t index, rws_call *call_out);
 /** JSON of the index-th finished output item; otherwise as rws_turn_call(). @since 0.1 */
 rws_status rws_turn_item(rws_turn *turn, size_t index, rws_string *item_out);
 
+/** What became of a steer. */
+typedef int32_t rws_steer_state;
+enum {
+    RWS_STEER_SENT = 0,      /* the server has not answered */
+    RWS_STEER_ACCEPTED = 1,  /* the server owns the input: do not send it again */
+    RWS_STEER_PENDING = 2,   /* held until the session's next turn answers the response's calls; then at its head */
+    RWS_STEER_COMMITTED = 3, /* part of the context: the successor, or the next turn, began with it */
+    RWS_STEER_RETURNED = 4,  /* not used: give it with the next turn if it is still wanted */
+    RWS_STEER_UNKNOWN = 5    /* the connection was lost or the turn ended first: it may have been used */
+};
+
+typedef struct rws_steer {
+    size_t struct_size;
+    rws_steer_state state;
+    rws_status status;  /* why RETURNED or UNKNOWN, else RWS_OK */
+    rws_string message; /* the same in words, or empty */
+    rws_string code;    /* the API's error code ("steering_not_supported", ...), or empty */
+} rws_steer;
+#define RWS_STEER_INIT { sizeof(rws_steer), 0, 0, {"", 0}, {"", 0} }
+
+/**
+ * Gives the running response further user input (response.steer). The response ends at a safe boundary
+ * (incomplete_reason "steered") or normally, and a successor may follow by itself, with the same settings:
+ * rws_turn_successor(). Only some models can be steered.
+ * @param input      As in rws_turn_start(); user messages with type, role and content only. Copied.
+ * @param index_out  The turn's how many-th steer it is, for rws_turn_steering(). May be NULL.
+ * @return RWS_OK; RWS_ERR_CLOSED (the turn has ended); RWS_ERR_INVALID_JSON; RWS_ERR_INVALID_ARGUMENT.
+ * @since 0.1
+ */
+rws_status rws_turn_steer(rws_turn *turn, const char *input, size_t input_len, size_t *index_out);
+
+/**
+ * What has become of a steer, as soon as it is PENDING, COMMITTED, RETURNED or UNKNOWN; when timeout_ms
+ * passes before, what it is then.
+ * @param steer_out  Its strings are borrowed until the next call of this function on the turn, or its free.
+ * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (no such steer); RWS_ERR_WOULD_DEADLOCK.
+ * @since 0.1
+ */
+rws_status rws_turn_steering(rws_turn *turn, size_t index, int64_t timeout_ms, rws_steer *steer_out);
+
+/**
+ * The turn that follows by itself after steering. Read it like any other; its own successor may follow.
+ * A successor that nobody takes before its turn is freed runs to its end unread.
+ * @param successor_out  Owned by the caller; release with rws_turn_free().
+ * @return RWS_OK; RWS_DONE (none follows); RWS_TIMEOUT (not known yet); RWS_ERR_WOULD_DEADLOCK.
+ * @since 0.1
+ */
+rws_status rws_turn_successor(rws_turn *turn, int64_t timeout_ms, rws_turn **successor_out);
+
 /** Sizes and times of one turn. Times in microseconds from rws_turn_start(); -1: not reached. */
 typedef struct rws_stats {
     size_t struct_size;

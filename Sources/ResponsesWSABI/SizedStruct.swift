@@ -15,6 +15,7 @@ extension rws_error: SizedStruct {}
 extension rws_result: SizedStruct {}
 extension rws_call: SizedStruct {}
 extension rws_stats: SizedStruct {}
+extension rws_steer: SizedStruct {}
 extension rws_socket_options: SizedStruct {}
 extension rws_message: SizedStruct {}
 extension rws_connection_info: SizedStruct {}

@@ -10,6 +10,8 @@ final class TurnHandle: @unchecked Sendable {
   private var call = Borrowed()
   private var item = Borrowed()
   private var stats = Borrowed()
+  private var steer = Borrowed()
+  private var steerings: [Steering] = []
   private var error = LentError()
 
   init(_ turn: Turn) { self.turn = turn }
@@ -36,6 +38,22 @@ final class TurnHandle: @unchecked Sendable {
 
   func lendStats(_ fill: (Borrowed) -> rws_stats) -> rws_stats {
     lock.withLock { Borrowed.renew(&stats, fill) }
+  }
+
+  func lendSteer(_ fill: (Borrowed) -> rws_steer) -> rws_steer {
+    lock.withLock { Borrowed.renew(&steer, fill) }
+  }
+
+  /// Returns its index.
+  func admit(_ steering: Steering) -> Int {
+    lock.withLock {
+      steerings.append(steering)
+      return steerings.count - 1
+    }
+  }
+
+  func steering(at index: Int) -> Steering? {
+    lock.withLock { steerings.indices.contains(index) ? steerings[index] : nil }
   }
 
   func lendError(_ error: ResponsesError) -> rws_error {

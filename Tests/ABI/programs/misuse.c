@@ -7,6 +7,7 @@ static void null_handles_are_refused(void) {
     rws_result result = RWS_RESULT_INIT;
     rws_call call = RWS_CALL_INIT;
     rws_stats stats = RWS_STATS_INIT;
+    rws_steer steer = RWS_STEER_INIT;
     rws_error error = RWS_ERROR_INIT;
     rws_string string;
     rws_session *session = NULL;
@@ -15,6 +16,10 @@ static void null_handles_are_refused(void) {
     CHECK_REFUSED(rws_client_close(NULL, 0));
     CHECK_REFUSED(rws_session_new(NULL, LITERAL(SETTINGS), &session));
     CHECK_REFUSED(rws_session_connect(NULL, 0));
+    CHECK_REFUSED(rws_session_fork(NULL, &session));
+    CHECK_REFUSED(rws_turn_steer(NULL, "\"x\"", 3, NULL));
+    CHECK_REFUSED(rws_turn_steering(NULL, 0, 0, &steer));
+    CHECK_REFUSED(rws_turn_successor(NULL, 0, &turn));
     CHECK_REFUSED(rws_session_response_id(NULL, &string));
     CHECK_REFUSED(rws_session_full_body(NULL, "[]", 2, &string));
     CHECK_REFUSED(rws_session_descriptor(NULL, &descriptor));
@@ -62,6 +67,10 @@ static void null_outputs_are_refused(void) {
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_call(turn, 0, NULL));
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_item(turn, 0, NULL));
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_stats(turn, NULL));
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_steering(turn, SIZE_MAX, 0, NULL));
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_successor(turn, 0, NULL));
+    CHECK(rws_turn_steer(turn, "\"x\"", SIZE_MAX, NULL) < 0);
+    CHECK(rws_turn_steer(turn, NULL, 3, NULL) < 0);
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_error(turn, NULL));
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_last_error(NULL));
     rws_string json = {"{}", 2};

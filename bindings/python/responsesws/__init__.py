@@ -71,6 +71,7 @@ from ._ffi import version as library_version
 from ._results import CallKind, Outcome, Stats, ToolCall, Usage
 from ._session import Session
 from ._socket import Credentials, Message, Pong, SocketState, WebSocket
+from ._steering import Steering, SteerState
 from ._turn import Turn
 
 __version__ = "0.1.0"
@@ -139,6 +140,8 @@ __all__ = [
     "SocketState",
     "Stats",
     "Status",
+    "SteerState",
+    "Steering",
     "TLSError",
     "ToolCall",
     "Turn",

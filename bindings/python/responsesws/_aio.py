@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 from types import TracebackType
-from typing import Any, AsyncIterator, Optional, Set, Type, TypeVar
+from typing import Any, AsyncIterator, Callable, List, Optional, Set, Type, TypeVar
 
 from . import _ffi
 from ._client import ClientBase
@@ -117,6 +117,20 @@ class AsyncTurn(TurnBase):
         while await self._more(patience):
             await asyncio.sleep(0)
         return self
+
+    async def successor(self: _ATurn, timeout: Optional[float] = None) -> Optional[_ATurn]:
+        """The turn that follows this one by itself after steering; None if none does. As
+        Turn.successor()."""
+        made: List[int] = []
+
+        def look() -> int:
+            status, pointer = _ffi.turn_successor(self._handle.pointer(), 0)
+            made.append(pointer)
+            return status
+
+        if await _look_again(look, Patience(timeout)) == DONE:
+            return None
+        return type(self)(self._session, made[-1])
 
     async def _more(self, patience: Patience) -> bool:
         """Waits until there is something pending; False at the end."""

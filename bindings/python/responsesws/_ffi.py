@@ -282,6 +282,16 @@ class ConnectionInfo(Structure):
     ]
 
 
+class Steer(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("state", c_int32),
+        ("status", c_int32),
+        ("message", String),
+        ("code", String),
+    ]
+
+
 # ---------------------------------------------------------------------- functions
 
 _Handle = c_void_p
@@ -317,6 +327,9 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "rws_turn_call": (_status, [_Handle, c_size_t, POINTER(Call)]),
     "rws_turn_item": (_status, [_Handle, c_size_t, POINTER(String)]),
     "rws_turn_stats": (_status, [_Handle, POINTER(Stats)]),
+    "rws_turn_steer": (_status, [_Handle, c_char_p, c_size_t, POINTER(c_size_t)]),
+    "rws_turn_steering": (_status, [_Handle, c_size_t, c_int64, POINTER(Steer)]),
+    "rws_turn_successor": (_status, [_Handle, c_int64, _HandleOut]),
     "rws_turn_error": (_status, [_Handle, POINTER(Error)]),
     "rws_turn_free": (None, [_Handle]),
     "rws_socket_new": (_status, [_Handle, POINTER(SocketOptions), _HandleOut]),
@@ -737,3 +750,24 @@ class BatchBuffer:
 
     def copy(self) -> EventMemory:
         return EventMemory(self._batch)
+
+
+def turn_steer(turn: int, input: bytes) -> int:
+    index = c_size_t()
+    check(library().rws_turn_steer(turn, input, len(input), byref(index)))
+    return index.value
+
+
+def turn_steering(turn: int, index: int, timeout_ms: int) -> Steer:
+    out = Steer(struct_size=ctypes.sizeof(Steer))
+    check(library().rws_turn_steering(turn, index, timeout_ms, byref(out)))
+    return out
+
+
+def turn_successor(turn: int, timeout_ms: int) -> Tuple[int, int]:
+    """The status (OK, DONE or TIMEOUT) and the handle."""
+    handle = c_void_p()
+    status: int = library().rws_turn_successor(turn, timeout_ms, byref(handle))
+    if status < 0:
+        check(status)
+    return status, handle.value or 0

@@ -22,7 +22,9 @@ from . import _ffi, _results
 from ._errors import Busy, ResponsesWSError, WaitTimeout
 from ._events import Event, EventKind, events_in
 from ._handle import own
+from ._json import Input, encode_input
 from ._results import Outcome, Stats, ToolCall, Usage
+from ._steering import Steering
 from ._time import FOREVER, Patience
 
 if TYPE_CHECKING:
@@ -141,6 +143,14 @@ class TurnBase:
     def _result(self, copy: Callable[[_ffi.Result], _Value]) -> _Value:
         with self._handle.guard:
             return copy(_ffi.turn_result(self._handle.pointer()))
+
+    # -- steering
+
+    def steer(self, input: Input) -> Steering:
+        """Give the running response further user input. It ends at a safe boundary
+        (`incomplete_reason` is "steered") or normally, and a successor may follow by itself, with the
+        same settings: successor(). Only some models can be steered."""
+        return Steering(self, _ffi.turn_steer(self._handle.pointer(), encode_input(input)))
 
     # -- control
 
@@ -290,6 +300,20 @@ class Turn(TurnBase):
                 raise self._failure(status)
             if not patience.left():
                 raise timed_out()
+
+    def successor(self: _Self, timeout: Optional[float] = None) -> Optional[_Self]:
+        """The turn that follows this one by itself after steering; None if none does. Raises
+        WaitTimeout if that is not known in `timeout` seconds."""
+        made: List[int] = []
+
+        def look(milliseconds: int) -> int:
+            status, pointer = _ffi.turn_successor(self._handle.pointer(), milliseconds)
+            made.append(pointer)
+            return status
+
+        if wait_in_slices(look, Patience(timeout)) == DONE:
+            return None
+        return type(self)(self._session, made[-1])
 
     def __iter__(self) -> Iterator[Event]:
         self._handle.pointer()
