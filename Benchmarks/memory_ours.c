@@ -1,29 +1,36 @@
-/* Idle connections of libresponsesws: one client, a session for each connection, each after one turn. */
+/* Idle connections of libresponsesws: one client, raw connections (sessions would share them), each after one
+ * turn. */
 #define _GNU_SOURCE
 #include "memory.h"
 #include "ours.h"
 
-static rws_session **sessions;
+static rws_socket **sockets;
 
-/* Sessions first..<end, opened and used together. */
+static int is_last(rws_string text) {
+    static const char last[] = "\"response.completed\"";
+    return memmem(text.data, text.len, last, sizeof last - 1) != NULL;
+}
+
+/* Connections first..<end, opened and used together. */
 static void open_group(rws_client *client, int first, int end) {
-    static const char settings[] = "{\"model\":\"bench-pong-1\",\"store\":false}", input[] = "\"Go on.\"";
-    rws_turn *turns[GROUP];
+    static const char request[] =
+        "{\"type\":\"response.create\",\"model\":\"bench-pong-1\",\"store\":false,\"input\":\"Go on.\"}";
     for (int i = first; i < end; i++) {
-        check(rws_session_new(client, settings, sizeof settings - 1, &sessions[i]), RWS_OK, "session");
-        check(rws_turn_start(sessions[i], input, sizeof input - 1, NULL, &turns[i - first]), RWS_OK, "start");
+        check(rws_socket_new(client, NULL, &sockets[i]), RWS_OK, "socket");
+        check(rws_socket_send_text(sockets[i], request, sizeof request - 1), RWS_OK, "send");
     }
     for (int i = first; i < end; i++) {
-        check(rws_turn_wait(turns[i - first], 60000), RWS_DONE, "turn");
-        rws_turn_free(turns[i - first]);
+        rws_message message = RWS_MESSAGE_INIT;
+        do check(rws_socket_receive(sockets[i], 60000, &message), RWS_OK, "receive");
+        while (!is_last(message.data));
     }
 }
 
 int main(int argc, char **argv) {
     if (argc < 3) return 2;
     int count = atoi(argv[2]) + 1;
-    sessions = calloc((size_t)count, sizeof(rws_session *));
-    if (sessions == NULL) return 1;
+    sockets = calloc((size_t)count, sizeof(rws_socket *));
+    if (sockets == NULL) return 1;
     allow_files();
     rws_client_options options = RWS_CLIENT_OPTIONS_INIT;
     rws_client *client;
@@ -38,8 +45,8 @@ int main(int argc, char **argv) {
     for (int i = 1; i < count; i += GROUP) open_group(client, i, i + GROUP < count ? i + GROUP : count);
     long after = private_dirty();
     memory_report(before, after, count - 1);
-    for (int i = 0; i < count; i++) rws_session_free(sessions[i]);
+    for (int i = 0; i < count; i++) rws_socket_free(sockets[i]);
     rws_client_free(client);
-    free(sessions);
+    free(sockets);
     return 0;
 }

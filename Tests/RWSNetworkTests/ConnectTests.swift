@@ -70,6 +70,36 @@ extension NetworkTests {
       #expect(failure.kind == .timedOut(.securing))
     }
 
+    @Test("the connect timeout says that TLS did not answer, also where it had begun to")
+    func tlsSilenceAfterHello() throws {
+      let server = try RawServer(loop)
+      _ = connect(try server.url(secure: true), tls: try .client(), milliseconds: 300)
+      let peer = try server.accept()
+      try peer.receive { !$0.isEmpty }
+      // A handshake record of 122 bytes is announced, the first four of its ServerHello come.
+      try peer.send([22, 3, 3, 0, 122, 2, 0, 0, 118])
+      try loop.drive { client.failure != nil }
+      #expect(client.failure?.kind == .timedOut(.securing))
+    }
+
+    @Test("a server that sends one byte at a time, through the upgrade and its first message")
+    func drip() throws {
+      let server = try RawServer(loop)
+      let channel = connect(try server.url())
+      defer { channel.abort() }
+      let peer = try server.accept()
+      let head = try peer.receiveHead()
+      let key = try #require(
+        head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("sec-websocket-key:") }?
+          .split(separator: " ").last)
+      let answer =
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        + "Sec-WebSocket-Accept: \(AcceptKeyForTests.answer(String(key)))\r\n\r\n"
+      for byte in Array(answer.utf8) + [0x81, 5] + Array("hello".utf8) { try peer.send([byte]) }
+      try loop.drive { client.texts.count == 1 }
+      #expect(client.strings == ["hello"] && client.info != nil)
+    }
+
     @Test("the connect timeout says that the upgrade was not answered")
     func upgradeTimeout() throws {
       let server = try RawServer(loop)

@@ -23,20 +23,37 @@ extension ClientCore {
     } catch {
       throw ResponsesError(.invalidArgument, "The upgrade cannot be requested: \(error).")
     }
-    if connect.url.isSecure, connect.tls == nil { connect.tls = try self.options.tlsContext() }
+    connect.tls = try tls(for: options, to: connect.url)
     // The bound that callers see is kept before messages reach the channel; this one is behind it.
     connect.limits.queuedBytes = 2 * WebSocket.Options.queueBytesLimit
     return connect
   }
 
+  private func carriesCredentials(_ options: WebSocket.Options, to url: WebSocketURL) -> Bool {
+    switch options.credentials {
+    case .sameOrigin: url.hasSameOrigin(as: connect.url)
+    case .always: true
+    case .never: false
+    }
+  }
+
+  /// A client certificate is a credential, too.
+  private func tls(
+    for options: WebSocket.Options, to url: WebSocketURL
+  ) throws(ResponsesError) -> TLSContext? {
+    guard url.isSecure else { return nil }
+    guard self.options.clientCertificateFile == nil || carriesCredentials(options, to: url) else {
+      var anonymous = self.options
+      anonymous.clientCertificateFile = nil
+      anonymous.clientKeyFile = nil
+      return try anonymous.tlsContext()
+    }
+    if let tls = connect.tls { return tls }
+    return try self.options.tlsContext()
+  }
+
   private func fields(for options: WebSocket.Options, to url: WebSocketURL) -> HTTPFields {
-    let carriesCredentials =
-      switch options.credentials {
-      case .sameOrigin: url.hasSameOrigin(as: connect.url)
-      case .always: true
-      case .never: false
-      }
-    let clients = carriesCredentials ? self.options.upgradeHeaders : [.userAgent]
+    let clients = carriesCredentials(options, to: url) ? self.options.upgradeHeaders : [.userAgent]
     var fields = HTTPFields()
     for header in clients.overridden(by: options.headers) { fields.append(header.name, header.value) }
     return fields

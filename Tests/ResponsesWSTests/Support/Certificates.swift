@@ -25,13 +25,16 @@ enum Certificates {
   static func withFile<Result>(
     _ certificate: SelfSignedCertificate, _ body: (String) throws -> Result
   ) throws -> Result {
+    try withFile(certificate.certificatePEM, body)
+  }
+
+  static func withFile<Result>(_ pem: [UInt8], _ body: (String) throws -> Result) throws -> Result {
     var path = Array("/tmp/rws-ca-XXXXXX".utf8CString)
     let descriptor = mkstemp(&path)
     defer {
       close(descriptor)
       unlink(path)
     }
-    let pem = certificate.certificatePEM
     guard write(descriptor, pem, pem.count) == pem.count else {
       throw NetworkFailure.resources("The CA file could not be written", errno)
     }
