@@ -1,6 +1,7 @@
 """What sessions do beyond plain chaining, against responsesws-server, which shares no protocol machine with
 the client: lanes, forks, whole histories, steering, strict mode."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -75,6 +76,45 @@ def test_many_sessions_of_one_client_run_their_loops_at_once(server, dialect):
     client.close()
     assert not problems
     assert deltas == [9] * 24
+
+
+def test_hundreds_of_asynchronous_sessions_share_few_connections(server):
+    url = server()
+
+    async def run(client):
+        async with client.session(model="rules", tools=TOOLS, store=False) as session:
+            deltas = 0
+            turn = await session.run("TOOL LOOP")
+            for seen in range(1, 11):
+                (call,) = turn.calls
+                assert call.json() == {"seen": seen - 1}
+                turn = await session.run([call.output({"remaining": 10 - seen})])
+                deltas += turn.stats.is_delta
+            assert turn.text == "LOOP DONE"
+            return deltas
+
+    async def main():
+        def is_socket(name):
+            try:
+                return os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+            except FileNotFoundError:
+                return False
+
+        def sockets():
+            return sum(map(is_socket, os.listdir("/proc/self/fd")))
+
+        before = sockets()
+        async with responsesws.AsyncClient(url, api_key="x", turn_timeout=SECONDS) as client:
+            tasks = [asyncio.create_task(run(client)) for _ in range(240)]
+            most = 0
+            while not all(task.done() for task in tasks):
+                most = max(most, sockets() - before)
+                await asyncio.sleep(0)
+            assert [task.result() for task in tasks] == [10] * 240
+        # 16 responses may be in flight on each; the first few are dialled before it is known that there are lanes.
+        assert 0 < most <= 32
+
+    asyncio.run(main())
 
 
 def test_a_fork_goes_on_by_itself(server, connect):
