@@ -1,10 +1,10 @@
 /// What is due when: a heap, the earliest first. Entries are not taken back: whoever is woken looks whether there
-/// is anything to do, which costs less than keeping the order at every event.
+/// is anything to do, which costs less than keeping the order at every event. So they name turns and do not hold them.
 struct AlarmQueue {
   enum Alarm {
-    case turn(ActiveTurn)
+    case turn(TurnID)
     /// A successor that was expected has not come.
-    case successor(ActiveTurn)
+    case successor(of: TurnID, in: SessionID)
     /// The rate of new connections allows one more.
     case dial(Route)
     /// A connection that nobody uses may be closed.

@@ -82,7 +82,8 @@ extension ClientMachine {
     seat.connection.awaitSuccessor(of: turn, on: seat.lane)
     turn.session.awaited = turn
     let patience = turn.request.limits.firstEvent ?? Self.successorPatience
-    alarms.add(.successor(turn), at: now.advanced(byNanoseconds: patience))
+    alarms.add(
+      .successor(of: turn.request.id, in: turn.session.id), at: now.advanced(byNanoseconds: patience))
     return true
   }
 
@@ -134,8 +135,8 @@ extension ClientMachine {
     settle(seat.connection, session, now)
   }
 
-  func expireSuccessor(of turn: ActiveTurn, _ now: Instant) {
-    guard turn.session.awaited === turn else { return }
+  func expireSuccessor(of id: TurnID, in session: SessionID, _ now: Instant) {
+    guard let turn = sessions[session]?.awaited, turn.request.id == id else { return }
     loseSteers(
       of: turn, ResponsesError(.timeout, "The server did not say what became of the steering input."))
     // A late successor must not be taken for the answer to what is sent next.

@@ -85,13 +85,17 @@ package final class ClientMachine {
   package func closeAll(now: Instant) {
     for id in sessions.keys.sorted(by: { $0.value < $1.value }) { close(id, now: now) }
     for route in routes.values {
-      for connection in route.connections {
-        actions.append(.close(connection))
-        connection.dissolve()
-      }
+      for connection in route.connections { actions.append(.close(connection)) }
+      route.dissolve()
     }
     routes = [:]
     alarms = AlarmQueue()
+  }
+
+  /// Sessions, turns and connections know each other.
+  deinit {
+    for session in sessions.values { session.dissolve() }
+    for route in routes.values { route.dissolve() }
   }
 
   /// Of the last committed turn, whether the server still holds it or not.
@@ -230,8 +234,8 @@ package final class ClientMachine {
   package func timeout(now: Instant) {
     while let alarm = alarms.pop(due: now) {
       switch alarm {
-      case .turn(let turn): expire(turn, now)
-      case .successor(let turn): expireSuccessor(of: turn, now)
+      case .turn(let id): turns[id].map { expire($0, now) }
+      case .successor(let id, let session): expireSuccessor(of: id, in: session, now)
       case .dial(let route):
         route.isDialDue = false
         serve(route, now)
@@ -242,7 +246,7 @@ package final class ClientMachine {
 
   func expire(_ turn: ActiveTurn, _ now: Instant) {
     turn.alarm = nil
-    guard turns[turn.request.id] != nil, let (due, status) = turn.deadline else { return }
+    guard let (due, status) = turn.deadline else { return }
     guard due <= now else { return watch(turn) }
     cancel(turn, .expiry(status, turn.execution), now)
   }
@@ -252,6 +256,6 @@ package final class ClientMachine {
     guard let (due, _) = turn.deadline else { return }
     if let alarm = turn.alarm, alarm <= due { return }
     turn.alarm = due
-    alarms.add(.turn(turn), at: due)
+    alarms.add(.turn(turn.request.id), at: due)
   }
 }

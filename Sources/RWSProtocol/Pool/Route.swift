@@ -32,6 +32,13 @@ final class Route {
 
   func remove(_ connection: Connection) { connections.removeAll { $0 === connection } }
 
+  /// Ends all ties.
+  func dissolve() {
+    for connection in connections { connection.dissolve() }
+    connections = []
+    waiting = []
+  }
+
   var mayDial: Bool { connections.count < limits.connectionsMax }
 
   /// Seats the session where there is room by rules 2; false: nowhere.

@@ -27,6 +27,14 @@ final class SessionState {
 
   var isIdle: Bool { active == nil && queue.isEmpty && awaited == nil && !isConnectWanted }
 
+  /// Ends all ties.
+  func dissolve() {
+    seat = nil
+    active = nil
+    awaited = nil
+    queue = []
+  }
+
   /// Needs a seat, or the right to send from the one it has.
   var isReadyToSend: Bool {
     guard let active else { return false }
