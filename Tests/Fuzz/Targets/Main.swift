@@ -11,6 +11,7 @@ private let targets: [String: @Sendable (FuzzInput) -> Void] = [
   "inflate": inflate,
   "json": json,
   "proxy": proxy,
+  "sse": sse,
   "tokens": tokens,
   "urls": urls,
 ]
