@@ -304,6 +304,29 @@ void rws_client_free(rws_client *client);
 rws_status rws_session_new(rws_client *client, const char *settings, size_t settings_len,
                            rws_session **session_out);
 
+/** As whom a session speaks, where that differs from its client. NULL: as the client. */
+typedef struct rws_identity {
+    size_t struct_size;
+    const char *api_key;       /* sent as a bearer token; "": no Authorization header */
+    const char *organization;  /* OpenAI-Organization; "": none */
+    const char *project;       /* OpenAI-Project; "": none */
+    const rws_header *headers; /* besides the client's; they win over those of the same name */
+    size_t header_count;
+} rws_identity;
+
+/* clang-format off */
+#define RWS_IDENTITY_INIT { sizeof(rws_identity), NULL, NULL, NULL, NULL, 0 }
+/* clang-format on */
+
+/**
+ * As rws_session_new(), with credentials of its own. Sessions share a connection only if what the
+ * server sees of them is the same: key, organisation, project and headers.
+ * @param identity  Copied. NULL: as the client.
+ * @since 0.1
+ */
+rws_status rws_session_new_as(rws_client *client, const char *settings, size_t settings_len,
+                              const rws_identity *identity, rws_session **session_out);
+
 /**
  * Connects ahead, so that the first turn need not wait for it. Free of charge, optional.
  * @return RWS_OK (connected, now or before); RWS_TIMEOUT (still connecting); the error of the

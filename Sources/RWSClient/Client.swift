@@ -19,13 +19,22 @@ public final class Client: Sendable {
   /// Starts a chain of responses.
   /// - Parameter settings: A JSON object: the fields of `POST /v1/responses` that every turn shares (model,
   ///   instructions, tools, store, …), sent verbatim with each turn, unknown ones included.
-  public func session(settings: String) throws(ResponsesError) -> Session {
-    try session(settings: Array(settings.utf8))
+  /// - Parameter identity: As whom, where that is not the client's own. Such sessions have connections of their own.
+  public func session(
+    settings: String, as identity: Identity? = nil
+  ) throws(ResponsesError) -> Session {
+    try session(settings: Array(settings.utf8), as: identity)
   }
 
-  package func session(settings: [UInt8]) throws(ResponsesError) -> Session {
+  package func session(
+    settings: [UInt8], as identity: Identity? = nil
+  ) throws(ResponsesError) -> Session {
     if let refusal = core.refusal { throw refusal }
-    return Session(client: self, settings: try Settings(json: settings))
+    let settings = try Settings(json: settings)
+    let identity = try identity.map { identity throws(ResponsesError) in
+      try PreparedIdentity(identity, of: core.options, url: core.connect.url)
+    }
+    return Session(client: self, settings: settings, as: identity)
   }
 
   /// Closes every connection with a close frame (RFC 6455 §7.1.2); turns that still run end as

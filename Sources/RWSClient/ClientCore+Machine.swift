@@ -5,15 +5,19 @@ import RWSProtocol
 extension ClientCore {
   // MARK: Commands
 
-  func open(_ session: SessionID, _ settings: Settings, from source: SessionID?) {
+  func open(_ session: SessionID, _ settings: Settings, as identity: PreparedIdentity?) {
     guard !hasClosedSessions else { return }
-    drive { machine, now in
-      if let source {
-        machine.fork(source, as: session, now: now)
-      } else {
-        machine.open(session, settings: settings, route: RouteID(0), dialect: dialect, now: now)
-      }
+    let route = identity.map { identities.route(of: $0, client: connect.fields) }
+    drive {
+      $0.open(
+        session, settings: settings, route: route ?? IdentityTable.clientRoute, dialect: dialect,
+        now: $1)
     }
+  }
+
+  func fork(_ source: SessionID, as session: SessionID) {
+    guard !hasClosedSessions else { return }
+    drive { $0.fork(source, as: session, now: $1) }
   }
 
   func close(_ session: SessionID) {
@@ -112,6 +116,8 @@ extension ClientCore {
       var end = end
       end.error = end.error.map(presentable)
       turns.removeValue(forKey: turn)?.end(end)
+    case .routeEnded(let route):
+      identities.remove(route)
     case .connectEnded(let session, let error):
       let waiters = connectWaiters.removeValue(forKey: session) ?? []
       for done in waiters { done(error.map(presentable)) }

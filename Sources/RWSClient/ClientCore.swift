@@ -16,7 +16,7 @@ final class ClientCore: @unchecked Sendable {
   let connect: ConnectOptions
   let proxies: ProxySetup
   private let fork = ForkGuard()
-  private let secrets: Secrets
+  private let secrets: SecretStore
 
   private let lock = Lock()
   private let closingEnded = Condition()
@@ -31,6 +31,7 @@ final class ClientCore: @unchecked Sendable {
 
   // On the loop:
   let machine = ClientMachine()
+  var identities: IdentityTable
   var links: [ConnectionID: Link] = [:]
   var turns: [TurnID: TurnCore] = [:]
   var steers: [SteerID: SteerCore] = [:]
@@ -56,7 +57,8 @@ final class ClientCore: @unchecked Sendable {
     }
     self.options = options
     isStrict = options.isEffectivelyStrict
-    secrets = Secrets(options)
+    secrets = SecretStore(Secrets(options))
+    identities = IdentityTable(secrets: secrets)
     do {
       (connect, proxies) = try Self.connectOptions(options)
       dialect = Dialect(host: connect.url.host, path: connect.url.path)
@@ -81,14 +83,7 @@ final class ClientCore: @unchecked Sendable {
     } catch {
       throw ResponsesError(.invalidArgument, "The base URL is not usable: \(error)")
     }
-    var fields = HTTPFields()
-    for header in options.upgradeHeaders { fields.append(header.name, header.value) }
-    do {
-      // Only for its checks: a bad header must fail here, not at the first turn.
-      _ = try ClientHandshake(url: url, nonce: [UInt8](repeating: 0, count: 16), fields: fields)
-    } catch {
-      throw ResponsesError(.invalidArgument, "A header cannot be sent: \(error)")
-    }
+    let fields = try options.upgradeFields(for: url)
     // A pin that is none, or a file that cannot be read, is told now, whatever the URL.
     _ = try options.tls()
     let tls = url.isSecure || options.namesTLSFiles ? try options.tlsContext() : nil
@@ -228,8 +223,12 @@ final class ClientCore: @unchecked Sendable {
 
   func remove(_ socket: WebSocketDriver) { sockets[ObjectIdentifier(socket)] = nil }
 
-  func makeChannel(delegate: any WebSocketChannelDelegate) -> WebSocketChannel {
-    WebSocketChannel(connecting: connect, on: loop, delegate: delegate)
+  func makeChannel(
+    on route: RouteID, delegate: any WebSocketChannelDelegate
+  ) -> WebSocketChannel {
+    var connect = connect
+    if let identity = identities[route] { connect.fields = identity.fields }
+    return WebSocketChannel(connecting: connect, on: loop, delegate: delegate)
   }
 
   /// Sees a channel through its closing handshake after its session has let go of it.

@@ -12,6 +12,16 @@ extension ClientOptions: CustomStringConvertible, CustomDebugStringConvertible, 
   public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
+extension Identity: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  public var description: String {
+    let key = apiKey.map { $0.isEmpty ? "none" : "given" } ?? "the client's"
+    return "Identity(API key: \(key), headers: \(headers.map(\.name)))"
+  }
+
+  public var debugDescription: String { description }
+  public var customMirror: Mirror { Mirror(self, children: []) }
+}
+
 extension Header: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   public var description: String { "\(name): (\(value.utf8.count) bytes)" }
   public var debugDescription: String { description }

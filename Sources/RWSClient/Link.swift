@@ -13,7 +13,7 @@ final class Link {
     self.connection = connection
     self.client = client
     start = client.loop.now
-    channel = client.makeChannel(delegate: self)
+    channel = client.makeChannel(on: connection.routeID, delegate: self)
   }
 
   /// A connection without a response in flight may be given up when it has been idle for long.

@@ -1,3 +1,4 @@
+import RWSNetwork
 import RWSProtocol
 
 /// The credentials of a client, to be kept out of everything that leaves the library: servers repeat
@@ -55,6 +56,27 @@ struct Secrets: Sendable {
   private func redact(_ bytes: [UInt8]) -> [UInt8] {
     values.reduce(bytes) { $0.replacing($1, with: Array("[redacted]".utf8)) }
   }
+}
+
+/// The secrets of a client and of the identities that its sessions use now. Thread-safe.
+final class SecretStore: @unchecked Sendable {
+  private let own: Secrets
+  private let lock = Lock()
+  private var others: [RouteID: Secrets] = [:]
+
+  init(_ own: Secrets) { self.own = own }
+
+  func add(_ secrets: Secrets, of route: RouteID) { lock.withLock { others[route] = secrets } }
+
+  func remove(_ route: RouteID) { lock.withLock { others[route] = nil } }
+
+  func redact(_ error: ResponsesError) -> ResponsesError {
+    all.reduce(own.redact(error)) { $1.redact($0) }
+  }
+
+  func redact(_ text: String) -> String { all.reduce(own.redact(text)) { $1.redact($0) } }
+
+  private var all: [Secrets] { lock.withLock { Array(others.values) } }
 }
 
 extension [UInt8] {

@@ -30,12 +30,20 @@ public final class Session: Sendable {
   /// Turns that may wait behind the running one.
   public static let waitingTurnsMax = 256
 
-  /// - Parameter source: The session that it is forked from.
-  init(client: Client, settings: Settings, source: SessionID? = nil) {
+  init(client: Client, settings: Settings, as identity: PreparedIdentity?) {
     self.client = client
     self.settings = settings
     id = client.core.makeSessionID()
-    client.core.loop.post { [id, core = client.core] in core.open(id, settings, from: source) }
+    client.core.loop.post { [id, core = client.core] in core.open(id, settings, as: identity) }
+  }
+
+  private init(forking source: Session) {
+    client = source.client
+    settings = source.settings
+    id = client.core.makeSessionID()
+    client.core.loop.post { [id, core = client.core, source = source.id] in
+      core.fork(source, as: id)
+    }
   }
 
   deinit {
@@ -130,7 +138,7 @@ public final class Session: Sendable {
   /// session's last response on a lane of its own if this session has not gone on meanwhile, else it is sent in full.
   public func fork() throws(ResponsesError) -> Session {
     try checkIsOpen()
-    return Session(client: client, settings: settings, source: id)
+    return Session(forking: self)
   }
 
   /// A turn that begins with `launch()`, so that a callback can know its handle before the first event.

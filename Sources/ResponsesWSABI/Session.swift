@@ -38,6 +38,31 @@ public func rws_session_new(
   }
 }
 
+@c(rws_session_new_as) @implementation
+public func rws_session_new_as(
+  _ client: OpaquePointer?, _ settings: UnsafePointer<CChar>?, _ settings_len: Int,
+  _ identity: UnsafePointer<rws_identity>?, _ session_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let session_out = try required(session_out, "session_out")
+    let client = try Handles.client(client).client
+    let session = try client.session(
+      settings: bytes(settings, settings_len, "settings"),
+      as: Identity(read(identity, into: rws_identity())))
+    session_out.pointee = try Handles.insert(SessionHandle(session), into: Handles.sessions)
+  }
+}
+
+extension Identity {
+  fileprivate init(_ identity: rws_identity) throws(ResponsesError) {
+    self.init(
+      apiKey: try string(identity.api_key, "api_key"),
+      organization: try string(identity.organization, "organization"),
+      project: try string(identity.project, "project"),
+      headers: try ClientOptions.headers(identity.headers, identity.header_count))
+  }
+}
+
 @c(rws_session_fork) @implementation
 public func rws_session_fork(
   _ session: OpaquePointer?, _ fork_out: UnsafeMutablePointer<OpaquePointer?>?

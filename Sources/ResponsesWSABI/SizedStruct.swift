@@ -8,6 +8,7 @@ protocol SizedStruct {
 }
 
 extension rws_client_options: SizedStruct {}
+extension rws_identity: SizedStruct {}
 extension rws_turn_options: SizedStruct {}
 extension rws_event: SizedStruct {}
 extension rws_event_batch: SizedStruct {}

@@ -251,5 +251,47 @@ extension SwiftFace {
       #expect(upgrade.header("x-one") == "1")
       #expect(upgrade.header("user-agent") == "mine")
     }
+
+    @Test("sessions with another identity have connections of their own, and what is not named is the client's")
+    func identities() throws {
+      let peer = try ScriptedPeer(script: ScriptedPeer.echo)
+      defer { peer.stop() }
+      var options = ClientOptions.test(peer.url, apiKey: "sk-client-key")
+      options.organization = "org"
+      options.project = "proj"
+      options.headers = [Header("X-One", "1"), Header("X-Two", "2")]
+      let client = try Client(options)
+      let other = Identity(apiKey: "sk-other-key", project: "", headers: [Header("x-two", "zwei")])
+      for identity in [nil, other, Identity()] {
+        let session = try client.session(settings: "{}", as: identity)
+        try session.start("hi").wait()
+        let fork = try session.fork()
+        try fork.start("on").wait()
+      }
+      let upgrades = peer.upgrades.value
+      let keys = upgrades.map { $0.header("authorization") }
+      #expect(Set(keys) == ["Bearer sk-client-key", "Bearer sk-other-key"])
+      for request in peer.requests.value {
+        let isOthers = keys[request.connection - 1] == "Bearer sk-other-key"
+        #expect(isOthers == (3...4 ~= request.number))
+      }
+      let upgrade = try #require(upgrades.first { $0.header("x-two") == "zwei" })
+      #expect(upgrade.header("authorization") == "Bearer sk-other-key")
+      #expect(upgrade.header("openai-organization") == "org")
+      #expect(upgrade.header("openai-project") == nil)
+      #expect(upgrade.header("x-one") == "1")
+    }
+
+    @Test("an identity that cannot be sent is refused at once, without its value")
+    func invalidIdentity() throws {
+      let client = try Client(ClientOptions.test("ws://127.0.0.1:1/v1"))
+      do {
+        _ = try client.session(settings: "{}", as: Identity(apiKey: "sk-new\r\nline"))
+        Issue.record("was taken")
+      } catch {
+        #expect(error.status == .invalidArgument)
+        #expect(!error.message.contains("sk-new"))
+      }
+    }
   }
 }

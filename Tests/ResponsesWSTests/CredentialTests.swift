@@ -61,6 +61,22 @@ extension SwiftFace {
       expectNoSecret(text, "Incorrect API key: [redacted]")
     }
 
+    @Test("nor those of a session's own identity")
+    func identity() throws {
+      let peer = try ScriptedPeer(
+        refusal: HTTPAnswer(status: 401, fields: HTTPFields(), json: #"{"error":{"message":"Bad \#(Self.key)"}}"#))
+      defer { peer.stop() }
+      let client = try Client(ClientOptions.test(peer.url, apiKey: "sk-of-the-client"))
+      let session = try client.session(settings: "{}", as: Identity(apiKey: Self.key))
+      do {
+        try session.start("hello").wait()
+        Issue.record("was not refused")
+      } catch let error as ResponsesError {
+        expectNoSecret("\(error) \(String(decoding: error.body, as: UTF8.self))", "Bad [redacted]")
+      }
+      #expect(!"\(Identity(apiKey: Self.key))".contains(Self.key))
+    }
+
     @Test(
       "not in an error of the API, of an event that is none, or of a close frame that repeat them",
       arguments: [0, 1, 2])

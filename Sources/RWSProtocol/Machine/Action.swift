@@ -16,6 +16,8 @@ package enum Action {
   case deliver(TurnID, EventBatch, TurnStats)
   /// The last word on a turn.
   case end(TurnID, TurnEnd)
+  /// No session uses the route any more, and no connection is left: its name may be forgotten.
+  case routeEnded(RouteID)
   /// The answer to `connect`: nil when connected.
   case connectEnded(SessionID, ResponsesError?)
 }

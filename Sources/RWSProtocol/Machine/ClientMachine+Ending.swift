@@ -94,7 +94,14 @@ extension ClientMachine {
     for session in connection.waiting { session.isWaiting = false }
     connection.route.remove(connection)
     connection.dissolve()
+    endIfUnused(connection.route)
     return sessions
+  }
+
+  func endIfUnused(_ route: Route) {
+    guard route.sessionCount == 0, route.connections.isEmpty, routes[route.id] === route else { return }
+    routes[route.id] = nil
+    actions.append(.routeEnded(route.id))
   }
 
   func closeIfRetired(_ connection: Connection, _ now: Instant) {

@@ -52,6 +52,7 @@ package final class ClientMachine {
     _ id: SessionID, settings: Settings, route: RouteID, dialect: Dialect, now: Instant
   ) {
     let route = self.route(route, dialect, now)
+    route.sessionCount += 1
     sessions[id] = SessionState(id, settings, route, now: now)
   }
 
@@ -60,6 +61,7 @@ package final class ClientMachine {
     guard let source = sessions[source] else { return }
     let fork = SessionState(id, source.settings, source.route, now: now)
     fork.chain = source.chain.forked()
+    fork.route.sessionCount += 1
     sessions[id] = fork
   }
 
@@ -79,6 +81,8 @@ package final class ClientMachine {
     if let turn = session.active { abandon(turn, .cancelled, error, now) }
     for turn in waiting { end(turn, .cancelled, error, now) }
     leave(session, now)
+    session.route.sessionCount -= 1
+    endIfUnused(session.route)
   }
 
   /// Closes all sessions and connections.

@@ -14,6 +14,8 @@ final class Route {
   var lanes: Dialect.Lanes
   private(set) var connections: [Connection] = []
   var rate: ConnectRate
+  /// Open ones.
+  var sessionCount = 0
   /// An alarm rings when the rate allows one more.
   var isDialDue = false
   /// Sessions without a seat.

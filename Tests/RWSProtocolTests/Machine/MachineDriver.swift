@@ -26,6 +26,7 @@ final class MachineDriver {
   private(set) var events: [TurnID: [String]] = [:]
   private(set) var ends: [TurnID: TurnEnd] = [:]
   private(set) var connectEnds: [ResponsesError?] = []
+  private(set) var endedRoutes: [RouteID] = []
   private(set) var pauses: [Bool] = []
   private(set) var steersSent: [Sent] = []
   private(set) var steers: [SteerID: [Steer.State]] = [:]
@@ -214,6 +215,7 @@ final class MachineDriver {
       }
     case .steered(let id, let state): steers[id, default: []].append(state)
     case .succeeded(let turn, let successor): successors[turn] = successor
+    case .routeEnded(let route): endedRoutes.append(route)
     case .connectEnded(_, let error): connectEnds.append(error)
     }
   }

@@ -68,6 +68,7 @@ from ._errors import (
 )
 from ._events import Event, EventKind
 from ._ffi import version as library_version
+from ._identity import Identity
 from ._results import CallKind, Outcome, Stats, ToolCall, Usage
 from ._session import Session
 from ._socket import Credentials, Message, Pong, SocketState, WebSocket
@@ -107,6 +108,7 @@ __all__ = [
     "FullResend",
     "HandshakeError",
     "HostnameMismatch",
+    "Identity",
     "InternalError",
     "InvalidArgument",
     "InvalidEvent",

@@ -12,6 +12,7 @@ from . import _ffi
 from ._client import ClientBase
 from ._errors import WaitTimeout
 from ._events import Event, EventKind
+from ._identity import Identity
 from ._json import Fields, Input, encode_fields
 from ._session import SessionBase
 from ._socket import Message, WebSocketBase, nothing_received
@@ -340,9 +341,18 @@ class AsyncClient(ClientBase):
     ...     print((await session.run("Hello")).text)
     """
 
-    def session(self, settings: Optional[Fields] = None, /, **fields: Any) -> AsyncSession:
+    def session(
+        self,
+        settings: Optional[Fields] = None,
+        /,
+        *,
+        identity: Optional[Identity] = None,
+        **fields: Any,
+    ) -> AsyncSession:
         """Start a chain of responses. As Client.session()."""
-        return AsyncSession(self, self._open_session(encode_fields(settings, fields)))
+        return AsyncSession(
+            self, self._open_session(encode_fields(settings, fields), identity)
+        )
 
     def socket(self, url: Optional[str] = None, **options: Any) -> AsyncWebSocket:
         """Open a raw WebSocket connection. As Client.socket(), options included."""

@@ -19,6 +19,7 @@ from ._arguments import (
     pin_list,
 )
 from ._handle import own
+from ._identity import Identity
 from ._json import Fields, encode_fields
 from ._session import Session
 from ._socket import Credentials, WebSocket
@@ -171,7 +172,9 @@ class ClientBase:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._handle.is_closed else 'open'}>"
 
-    def _open_session(self, settings: bytes) -> int:
+    def _open_session(self, settings: bytes, identity: Optional[Identity]) -> int:
+        if identity is not None:
+            return identity._open_session(self._handle.pointer(), settings)
         return _ffi.session_new(self._handle.pointer(), settings)
 
 
@@ -183,14 +186,23 @@ class Client(ClientBase):
     ...     print(session.run("Hello").text)
     """
 
-    def session(self, settings: Optional[Fields] = None, /, **fields: Any) -> Session:
+    def session(
+        self,
+        settings: Optional[Fields] = None,
+        /,
+        *,
+        identity: Optional[Identity] = None,
+        **fields: Any,
+    ) -> Session:
         """Start a chain of responses.
 
         Keywords are the fields of POST /v1/responses that every turn shares (model, instructions,
         tools, store, …), unknown ones included; or give them as a mapping, or as JSON in bytes,
         which is sent verbatim.
+
+        identity: as whom, where that is not the client; such sessions have connections of their own.
         """
-        return Session(self, self._open_session(encode_fields(settings, fields)))
+        return Session(self, self._open_session(encode_fields(settings, fields), identity))
 
     def socket(
         self,

@@ -131,6 +131,17 @@ class ClientOptions(Structure):
     ]
 
 
+class Identity(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("api_key", c_char_p),
+        ("organization", c_char_p),
+        ("project", c_char_p),
+        ("headers", POINTER(Header)),
+        ("header_count", c_size_t),
+    ]
+
+
 class Event(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -308,6 +319,10 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "rws_client_close": (_status, [_Handle, c_int64]),
     "rws_client_free": (None, [_Handle]),
     "rws_session_new": (_status, [_Handle, c_char_p, c_size_t, _HandleOut]),
+    "rws_session_new_as": (
+        _status,
+        [_Handle, c_char_p, c_size_t, POINTER(Identity), _HandleOut],
+    ),
     "rws_session_fork": (_status, [_Handle, _HandleOut]),
     "rws_session_connect": (_status, [_Handle, c_int64]),
     "rws_session_response_id": (_status, [_Handle, POINTER(String)]),
@@ -576,6 +591,32 @@ def client_new(
 def session_new(client: int, settings: bytes) -> int:
     handle = c_void_p()
     check(library().rws_session_new(client, settings, len(settings), byref(handle)))
+    return handle.value or 0
+
+
+def session_new_as(
+    client: int,
+    settings: bytes,
+    *,
+    api_key: Optional[bytes],
+    organization: Optional[bytes],
+    project: Optional[bytes],
+    headers: Sequence[Tuple[bytes, bytes]],
+) -> int:
+    identity = Identity(
+        struct_size=ctypes.sizeof(Identity),
+        api_key=api_key,
+        organization=organization,
+        project=project,
+        headers=_header_array(headers),
+        header_count=len(headers),
+    )
+    handle = c_void_p()
+    check(
+        library().rws_session_new_as(
+            client, settings, len(settings), byref(identity), byref(handle)
+        )
+    )
     return handle.value or 0
 
 

@@ -65,6 +65,20 @@ def test_the_upgrade_carries_credentials_and_headers(serve, connect):
     assert peer.connections[0].path == "/v1/responses"
 
 
+def test_a_session_may_have_an_identity_of_its_own(serve, connect):
+    peer = serve(echo)
+    client = connect(peer, api_key="sk-1", organization="org-1", headers={"X-Two": "zwei"})
+    other = responsesws.Identity(api_key="sk-2", organization="", headers={"X-Three": "drei"})
+    client.session(model="m").run("x")
+    client.session(model="m", identity=other).run("y")
+    first, second = (connection.headers for connection in peer.connections)
+    assert first["Authorization"] == "Bearer sk-1"
+    assert second["Authorization"] == "Bearer sk-2"
+    assert "OpenAI-Organization" not in second
+    assert (second["X-Two"], second["X-Three"]) == ("zwei", "drei")
+    assert "sk-2" not in repr(other)
+
+
 def test_an_empty_key_sends_no_authorization(serve, connect, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-environment")
     peer = serve(echo)

@@ -21,6 +21,7 @@ STRUCTS = {
     "rws_string": _ffi.String,
     "rws_error": _ffi.Error,
     "rws_header": _ffi.Header,
+    "rws_identity": _ffi.Identity,
     "rws_client_options": _ffi.ClientOptions,
     "rws_event": _ffi.Event,
     "rws_event_batch": _ffi.EventBatch,
