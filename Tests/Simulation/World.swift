@@ -203,7 +203,7 @@ final class World {
       if turn.ends > 0 { Violation.report("\(turn.tag): events after its end") }
       for index in batch.records.indices { turn.received(Event(batch: batch, index: index)) }
     case .end(let id, let end): ended(id, end)
-    case .sendSteer, .steered, .succeeded, .pause, .connectEnded: break
+    case .sendSteer, .steered, .succeeded, .pause, .routeEnded, .connectEnded: break
     }
   }
 

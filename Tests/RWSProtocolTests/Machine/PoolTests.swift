@@ -123,14 +123,14 @@ import Testing
   @Test("A route is forgotten when its last session and its last connection are gone")
   func routeEnds() throws {
     let driver = try MachineDriver(lanes: .supported)
-    let other = driver.openSession(route: 1)
+    let other = driver.openSession(route: 2)
     let turn = try driver.start(user, in: other)
     driver.open()
     driver.answer(try #require(driver.request(turn)), "r")
     driver.close(other)
     #expect(driver.endedRoutes.isEmpty)
     driver.advance(nanoseconds: 31_000_000_000)
-    #expect(driver.endedRoutes == [RouteID(1)])
+    #expect(driver.endedRoutes == [RouteID(2)])
   }
 
   @Test("New connections come in a burst, then one in each interval")
