@@ -19,7 +19,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from explorer_tools import DEFINITIONS, ExplorerTools  # noqa: E402
 
-from responsesws import Client, EventKind, ResponsesWSError  # noqa: E402
+from responsesws import Client, EventKind, MaxTurnsReached, ResponsesWSError  # noqa: E402
 
 QUESTION = (
     "How does this project carry a request from a session to the WebSocket and bring the events "
@@ -51,37 +51,35 @@ def main():
 
 
 def explore(session, tools, options, show):
-    """The agent's whole loop: a turn, its tool calls, the next turn with their outputs."""
-    input = options.question
-    for number in range(1, options.max_turns + 1):
+    """The agent: the library runs the loop, this program shows it."""
+    http_bytes = 0
+
+    def on_input(input):
+        nonlocal http_bytes
         # What a stateless client would send for this turn, really serialised.
         http_bytes = len(session.full_body(input))
-        turn = session.start(input)
-        show.turn(number)
-        for event in turn:
-            if event.kind is EventKind.OUTPUT_TEXT_DELTA:
-                show.text(event.delta)
+        show.turn()
+
+    def on_event(event):
+        if event.kind is EventKind.OUTPUT_TEXT_DELTA:
+            show.text(event.delta)
+
+    def on_turn(turn, results):
         if turn.stats.full_request_bytes != http_bytes:
             raise SystemExit("error: the library counts other bytes than it serialises; report this")
-
-        input = []
-        for call in turn.calls:
-            output = run(tools, call)
-            show.call(call, output)
-            input.append(call.output(output))
+        for result in results:
+            show.call(result.call, result.output)
         show.figures(turn, http_bytes)
-        if not input:
-            return show.closing(turn)
-    show.closing(turn)
-    sys.exit(f"error: no answer within {options.max_turns} turns (--max-turns)")
 
-
-def run(tools, call):
     try:
-        arguments = call.json()
-    except ValueError:
-        return "error: the arguments are no valid JSON"
-    return tools.run(call.name, arguments)
+        run = session.run(
+            options.question, tools.functions, max_turns=options.max_turns,
+            on_input=on_input, on_event=on_event, on_turn=on_turn,
+        )  # fmt: skip
+    except MaxTurnsReached as error:
+        show.closing(error.run.turn)
+        sys.exit(f"error: no answer within {options.max_turns} turns (--max-turns)")
+    show.closing(run.turn)
 
 
 def arguments():
@@ -127,10 +125,10 @@ class Display:
         self._line()
         self._line(self._paint("1", "? ") + options.question)
 
-    def turn(self, number):
+    def turn(self):
         self._turns += 1
         self._line()
-        self._write(self._paint("2", f"{number:>3}  "))
+        self._write(self._paint("2", f"{self._turns:>3}  "))
         self._column = 5
 
     def text(self, delta):

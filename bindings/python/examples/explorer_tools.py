@@ -6,6 +6,7 @@ better.
 """
 
 import re
+from functools import partial
 from pathlib import Path
 
 LISTED_MAX = 400
@@ -74,6 +75,8 @@ class ExplorerTools:
         self._tools = {
             "list_files": self.list_files, "read_file": self.read_file, "search": self.search,
         }  # fmt: skip
+        self.functions = {name: partial(self._call, name) for name in self._tools}
+        """By name, with the arguments as keywords."""
 
     def run(self, name, arguments):
         """The output of one call; `arguments` is what the JSON of the call says."""
@@ -91,6 +94,9 @@ class ExplorerTools:
         except TypeError:
             lines = [f"error: wrong or missing arguments for {name}"]
         return "".join(line + "\n" for line in lines)
+
+    def _call(self, name, **arguments):
+        return self.run(name, arguments)
 
     def list_files(self, path):
         directory = self._inside(path)

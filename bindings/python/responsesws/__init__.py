@@ -12,6 +12,7 @@ are the same for asyncio. Beneath them: WebSocket and AsyncWebSocket, raw connec
 """
 
 from ._aio import AsyncClient, AsyncSession, AsyncTurn, AsyncWebSocket
+from ._arun import AsyncRun
 from ._client import LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARNING, Client
 from ._errors import (
     APIError,
@@ -43,6 +44,7 @@ from ._errors import (
     LibraryNotFound,
     LimitError,
     LimitReached,
+    MaxTurnsReached,
     MessageTooLarge,
     MissingOutput,
     NetworkError,
@@ -70,9 +72,11 @@ from ._events import Event, EventKind
 from ._ffi import version as library_version
 from ._identity import Identity
 from ._results import CallKind, Outcome, Stats, ToolCall, Usage
+from ._run import Run
 from ._session import Session
 from ._socket import Credentials, Message, Pong, SocketState, WebSocket
 from ._steering import Steering, SteerState
+from ._tools import Tool, ToolEnding, ToolError, ToolResult, ToolResults
 from ._turn import Turn
 
 __version__ = "0.1.0"
@@ -80,6 +84,7 @@ __version__ = "0.1.0"
 __all__ = [
     "APIError",
     "AsyncClient",
+    "AsyncRun",
     "AsyncSession",
     "AsyncTurn",
     "AsyncWebSocket",
@@ -121,6 +126,7 @@ __all__ = [
     "LibraryNotFound",
     "LimitError",
     "LimitReached",
+    "MaxTurnsReached",
     "Message",
     "MessageTooLarge",
     "MissingOutput",
@@ -138,6 +144,7 @@ __all__ = [
     "ResourcesExhausted",
     "ResponseFailed",
     "ResponsesWSError",
+    "Run",
     "Session",
     "SocketState",
     "Stats",
@@ -145,7 +152,12 @@ __all__ = [
     "SteerState",
     "Steering",
     "TLSError",
+    "Tool",
     "ToolCall",
+    "ToolEnding",
+    "ToolError",
+    "ToolResult",
+    "ToolResults",
     "Turn",
     "TurnTimeout",
     "UpgradeRefused",

@@ -6,17 +6,31 @@ from __future__ import annotations
 import asyncio
 import math
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, List, Optional, Set, Type, TypeVar
+from typing import (
+    Any,
+    AsyncIterator,
+    Callable,
+    List,
+    Mapping,
+    Optional,
+    Set,
+    Type,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from . import _ffi
+from ._arun import AsyncRun
 from ._client import ClientBase
 from ._errors import WaitTimeout
 from ._events import Event, EventKind
 from ._identity import Identity
 from ._json import Fields, Input, encode_fields
-from ._session import SessionBase
+from ._session import UNSET, SessionBase
 from ._socket import Message, WebSocketBase, nothing_received
 from ._time import FOREVER, Patience
+from ._tools import Tools
 from ._turn import DONE, OK, TurnBase, is_pending, timed_out
 
 _ATurn = TypeVar("_ATurn", bound="AsyncTurn")
@@ -201,11 +215,27 @@ class AsyncSession(SessionBase[AsyncTurn]):
         super().__init__(client, settings)
         self._readiness = _Readiness(self.descriptor)
 
+    @overload
+    async def run(self, input: Optional[Input], tools: Tools, **options: Any) -> AsyncRun: ...
+
+    @overload
     async def run(
         self, input: Optional[Input] = None, *, warm_up: bool = False, **options: Any
-    ) -> AsyncTurn:
-        """Start a turn and wait for its end. Raises if it failed. Options as in start()."""
-        turn = self.start(input, warm_up=warm_up, **options)
+    ) -> AsyncTurn: ...
+
+    async def run(
+        self, input: Optional[Input] = None, tools: Any = UNSET, **options: Any
+    ) -> Union[AsyncTurn, AsyncRun]:
+        """Start a turn and wait for its end. Raises if it failed. Options as in start().
+
+        With `tools`: as Session.run(). Coroutine functions are tasks, other functions run in
+        threads; also the callbacks may be coroutine functions.
+        """
+        if isinstance(tools, Mapping):
+            return await AsyncRun(self, input, tools, **options).resume()
+        if tools is not UNSET:
+            options["tools"] = tools
+        turn = self.start(input, **options)
         try:
             return await turn.wait()
         except BaseException:
@@ -214,7 +244,8 @@ class AsyncSession(SessionBase[AsyncTurn]):
 
     async def warm_up(self, input: Optional[Input] = None, **options: Any) -> AsyncTurn:
         """Have the server prepare settings and input without output, and chain on that."""
-        return await self.run(input, warm_up=True, **options)
+        turn: AsyncTurn = await self.run(input, warm_up=True, **options)
+        return turn
 
     async def connect(self, timeout: Optional[float] = None) -> None:
         """Connect ahead, so that the first turn need not wait for it. Optional."""

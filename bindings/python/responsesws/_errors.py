@@ -47,6 +47,7 @@
     ├── LimitError               limits
     │   ├── MessageTooLarge
     │   ├── LimitReached
+    │   │   └── MaxTurnsReached  a run's model still calls tools
     │   └── ResourcesExhausted
     └── InternalError            this library; please report it
 """
@@ -54,7 +55,11 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Dict, Optional, Type
+from typing import TYPE_CHECKING, Any, Dict, Optional, Type
+
+if TYPE_CHECKING:
+    from ._run import RunBase
+    from ._tools import ToolResults
 
 
 class Status(IntEnum):
@@ -141,6 +146,8 @@ class ResponsesWSError(Exception):
     """The same request may succeed later; `execution` says at what risk."""
     body: bytes
     """The error as received: JSON of the event, or the HTTP body; may be cut."""
+    run: Optional[RunBase[Any]] = None
+    """The run that it ended; run.resume() goes on."""
 
     default_status: int = Status.ERR_INTERNAL
 
@@ -173,6 +180,11 @@ class ResponsesWSError(Exception):
         self.retry_after = retry_after
         self.retryable = retryable
         self.body = body
+
+    @property
+    def results(self) -> Optional[ToolResults]:
+        """What the calls of the run came to that it ended; None: it ended none."""
+        return None if self.run is None else self.run.results
 
     def __str__(self) -> str:
         return self.message
@@ -444,6 +456,10 @@ class MessageTooLarge(LimitError):
 
 class LimitReached(LimitError):
     """A limit of the library was reached."""
+
+
+class MaxTurnsReached(LimitReached):
+    """The model still calls tools after max_turns; `run` has what happened so far."""
 
 
 class ResourcesExhausted(LimitError):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from enum import IntEnum
-from typing import Any, Dict, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Optional, Tuple
 
 from . import _ffi, _json
+
+if TYPE_CHECKING:
+    from ._tools import ToolResult
 
 
 class Outcome(IntEnum):
@@ -76,6 +79,9 @@ class ToolCall(NamedTuple):
     is_complete: bool
     item_json: bytes
     """The finished item as received; empty until complete."""
+    effects: Tuple[ToolResult, ...] = ()
+    """In a run: calls that ran before this response was sent again, and that the model knows
+    nothing of."""
 
     def json(self) -> Any:
         """The arguments, parsed. Models do write invalid JSON: be ready for a ValueError."""
@@ -101,6 +107,18 @@ def tool_call(call: _ffi.Call) -> ToolCall:
         arguments=call.arguments.text(),
         is_complete=bool(call.is_complete),
         item_json=call.item.copy(),
+    )
+
+
+def call_of_item(item: Dict[str, Any], received: bytes) -> Optional[ToolCall]:
+    """The call that a finished output item is; None: it is none, or it was cut off."""
+    kind = {"function_call": CallKind.FUNCTION, "custom_tool_call": CallKind.CUSTOM}.get(item["type"])
+    if kind is None or item.get("status") in ("in_progress", "incomplete"):
+        return None
+    arguments = item.get("input" if kind is CallKind.CUSTOM else "arguments")
+    return ToolCall(
+        kind, str(item.get("call_id") or ""), str(item.get("name") or ""), str(arguments or ""), True,
+        received,
     )
 
 

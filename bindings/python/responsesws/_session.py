@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Optional, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Mapping, Optional, Type, TypeVar, Union, overload
 
 from . import _ffi
 from ._handle import own
 from ._json import Fields, Input, encode_fields, encode_input
+from ._run import Run
 from ._time import Patience, limit_ms
+from ._tools import Tools
 from ._turn import Turn, TurnBase, wait_in_slices
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 _Self = TypeVar("_Self", bound="SessionBase[Any]")
 _AnyTurn = TypeVar("_AnyTurn", bound=TurnBase)
+
+UNSET: Any = object()
+"""None removes a body field."""
 
 
 class SessionBase(Generic[_AnyTurn]):
@@ -117,11 +122,29 @@ class Session(SessionBase[Turn]):
 
     _turn_type = Turn
 
+    @overload
+    def run(self, input: Optional[Input], tools: Tools, **options: Any) -> Run: ...
+
+    @overload
     def run(
         self, input: Optional[Input] = None, *, warm_up: bool = False, **options: Any
-    ) -> Turn:
-        """Start a turn and wait for its end. Raises if it failed. Options as in start()."""
-        turn = self.start(input, warm_up=warm_up, **options)
+    ) -> Turn: ...
+
+    def run(
+        self, input: Optional[Input] = None, tools: Any = UNSET, **options: Any
+    ) -> Union[Turn, Run]:
+        """Start a turn and wait for its end. Raises if it failed. Options as in start().
+
+        With `tools`, functions by the names that the session's settings declare: run what the
+        model calls, at once when a call is complete, several at a time; answer, and so on until it
+        calls no more. Returns the Run, and raises what ended it with the Run as `error.run`.
+        Options as of Run. (A `tools` that is no mapping is a body field, as in start().)
+        """
+        if isinstance(tools, Mapping):
+            return Run(self, input, tools, **options).resume()
+        if tools is not UNSET:
+            options["tools"] = tools
+        turn = self.start(input, **options)
         try:
             return turn.wait()
         except BaseException:
@@ -131,7 +154,8 @@ class Session(SessionBase[Turn]):
 
     def warm_up(self, input: Optional[Input] = None, **options: Any) -> Turn:
         """Have the server prepare settings and input without output, and chain on that."""
-        return self.run(input, warm_up=True, **options)
+        turn: Turn = self.run(input, warm_up=True, **options)
+        return turn
 
     def connect(self, timeout: Optional[float] = None) -> None:
         """Connect ahead, so that the first turn need not wait for it. Optional.

@@ -38,6 +38,7 @@ _WRAPPED = (
     responsesws.AsyncClient,
     responsesws.AsyncSession,
     responsesws.AsyncTurn,
+    responsesws.AsyncRun,
     responsesws.AsyncWebSocket,
 )
 

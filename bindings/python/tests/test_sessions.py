@@ -192,6 +192,19 @@ def test_steering(server, connect):
     assert session.run("RECALL").text.startswith("RECALL users=3")
 
 
+def test_a_run_reads_on_after_steering(server):
+    def steer(event):
+        if event.type == "response.in_progress" and len(run.turns) == 1:
+            run.turn.steer("RECALL")
+
+    with responsesws.Client(server(), api_key="x", turn_timeout=SECONDS) as client:
+        session = client.session(model="gpt-6-rules", store=False, tools=TOOLS)
+        run = responsesws.Run(session, "SLOW 5000 words", {"step": dict}, on_event=steer)
+        run.resume()
+    assert run.text == "RECALL users=2 tools=0 first=SLOW 5000 words"
+    assert [turn.outcome for turn in run.turns] == [Outcome.INCOMPLETE, Outcome.COMPLETED]
+
+
 def test_steering_a_model_that_cannot_be_steered(server, connect):
     session = connect(server()).session(model="rules", store=False)
     turn = session.start("SLOW 300 words")
