@@ -44,7 +44,7 @@ let package = Package(
     .target(name: "RWSNetwork", dependencies: ["RWSWebSocket", "COpenSSL", "CLinux"]),
     .target(
       name: "RWSClient",
-      dependencies: ["RWSProtocol", "RWSNetwork", "RWSWebSocket", "RWSJSON"]),
+      dependencies: ["RWSProtocol", "RWSNetwork", "RWSTokens", "RWSWebSocket", "RWSJSON"]),
     .target(name: "ResponsesWS", dependencies: ["RWSClient"]),
     .target(
       name: "ResponsesWSABI",

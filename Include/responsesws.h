@@ -238,10 +238,12 @@ typedef struct rws_client_options {
     const char *client_key_file;         /* PEM, not encrypted; NULL: in the certificate's file */
     const char *const *certificate_pins; /* "sha256/BASE64" of a public key (RFC 7469 section 2.4): the server's */
     size_t certificate_pin_count;        /* verified chain must have one of them; 0: any key will do */
+    const char *vocabulary_file; /* .tiktoken, in the format of o200k_base, to count tokens of text with; read once;
+                                    NULL: estimates go by bytes */
 } rws_client_options;
 #define RWS_CLIENT_OPTIONS_INIT \
     { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /*
  * Proxies, as curl's users expect them (docs/proxies.md has the details).
@@ -262,7 +264,7 @@ typedef struct rws_client_options {
  * Makes a client. Nothing is connected yet.
  * @param options     NULL: all defaults.
  * @param client_out  Owned by the caller; release with rws_client_free().
- * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (a bad URL, header, pin, size or proxy setting); RWS_ERR_TLS (a
+ * @return RWS_OK; RWS_ERR_INVALID_ARGUMENT (a bad URL, header, pin, size, vocabulary or proxy setting); RWS_ERR_TLS (a
  *         certificate or key file cannot be used); RWS_ERR_RESOURCES.
  * @since 0.1
  */
@@ -363,6 +365,49 @@ rws_status rws_session_response_id(rws_session *session, rws_string *id_out);
 rws_status rws_session_full_body(rws_session *session, const char *input, size_t input_len,
                                  rws_string *body_out);
 
+/** The books of a session, up to its last turn that ended: turns that failed too, for they were paid as well. */
+typedef struct rws_ledger {
+    size_t struct_size;
+    uint64_t turn_count;         /* that were sent */
+    uint64_t continuation_count; /* of them, those that had a history to send or to leave out */
+    uint64_t delta_count;        /* of those, the ones that left it out */
+    uint64_t resend_count;
+    uint64_t unreported_count;   /* turns of which the server reported no usage: the tokens lack them */
+    uint64_t context_loss_count; /* turns before which the server had silently lost the context */
+    int64_t input_tokens;
+    int64_t cached_tokens;       /* of the input */
+    int64_t output_tokens;
+    int64_t reasoning_tokens;    /* of the output */
+    uint64_t sent_bytes;         /* requests as sent */
+    uint64_t http_bytes;         /* what HTTP would have sent: settings and whole history with each turn */
+    int64_t context_tokens;      /* what the next turn's input begins with; -1: not known */
+    double delta_hit_rate;       /* delta_count of continuation_count, from 0 to 1; -1: there was none */
+} rws_ledger;
+#define RWS_LEDGER_INIT { sizeof(rws_ledger), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1 }
+
+/** A fork has books of its own. @since 0.1 */
+rws_status rws_session_ledger(rws_session *session, rws_ledger *ledger_out);
+
+/** Tokens that something will take: nearly always from low to high. */
+typedef struct rws_estimate {
+    size_t struct_size;
+    int64_t tokens;
+    int64_t low;
+    int64_t high;
+    uint64_t uncountable_parts; /* images, files, ciphertext: they are not in the figures */
+} rws_estimate;
+#define RWS_ESTIMATE_INIT { sizeof(rws_estimate), 0, 0, 0, 0 }
+
+/**
+ * What input will take in the next turn's input, besides the context so far (rws_ledger.context_tokens). Text is
+ * counted with the client's vocabulary_file, or by its bytes; both learn from what the server reports. Sends nothing.
+ * @param input  As in rws_turn_start().
+ * @return RWS_OK; RWS_ERR_INVALID_JSON; RWS_ERR_CLOSED.
+ * @since 0.1
+ */
+rws_status rws_session_estimate(rws_session *session, const char *input, size_t input_len,
+                                rws_estimate *estimate_out);
+
 /**
  * A descriptor to wait on in a loop of the caller's own (epoll, poll, asyncio, libuv): readable
  * while a turn of the session has events or an end that rws_turn_next() has not returned yet.
@@ -457,8 +502,12 @@ typedef struct rws_turn_options {
     int64_t turn_timeout_ms; /* expiry of any of the three cancels the turn */
     rws_event_fn on_event;   /* NULL: read with rws_turn_next() */
     void *user_data;
+    int32_t abandon_calls;   /* 1: calls of the last response that input does not answer are given up: they, and the
+                                reasoning that led to them alone, leave the history, which is sent in full; 0: they
+                                fail the turn with RWS_ERR_MISSING_OUTPUT */
+    int32_t reserved;
 } rws_turn_options;
-#define RWS_TURN_OPTIONS_INIT { sizeof(rws_turn_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define RWS_TURN_OPTIONS_INIT { sizeof(rws_turn_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Starts a turn and returns at once; connects if need be. Turns of one session run one after
@@ -565,10 +614,12 @@ typedef struct rws_result {
     size_t call_count;            /* client-side tool calls: rws_turn_call() */
     size_t item_count;            /* finished output items: rws_turn_item() */
     rws_usage usage;
+    rws_string input_transformations; /* JSON of the response's field: input items that the server changed or kept from
+                                         the model, with the reasons; empty: none */
 } rws_result;
 #define RWS_RESULT_INIT                                                                    \
     { sizeof(rws_result), 0, 0, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}, {"", 0}, 0, 0, \
-      { -1, -1, -1, -1, -1, -1 } }
+      { -1, -1, -1, -1, -1, -1 }, {"", 0} }
 
 /**
  * What has been received, whether read through rws_turn_next() yet or not.
@@ -666,12 +717,24 @@ typedef struct rws_stats {
     int32_t is_delta;            /* 1: previous_response_id was sent, 0: the whole history */
     int32_t resend_count;        /* times the request was sent again before it started */
     rws_string full_reason;      /* why not is_delta: "first", "reconnected", "lane_reused", "cancelled", "failed",
-                                    "evicted", "not_found", "unfinished_call", "instructions_changed", "elsewhere",
+                                    "evicted", "not_found", "unfinished_call", "instructions_changed",
+                                    "calls_abandoned", "elsewhere",
                                     or "prefix_changed: " and the path of the first difference; empty with is_delta */
     rws_string cache_break;      /* the first setting that changed so that the server's prompt cache is lost from there
                                     on, as in "tools[2].name"; empty: none. Still a delta. */
+    int64_t input_tokens;        /* these four as in rws_usage, of failed turns too; -1: not reported */
+    int64_t cached_tokens;
+    int64_t output_tokens;
+    int64_t reasoning_tokens;
+    int64_t marginal_input_tokens; /* what the turn's own items added to the input; below 0 where reasoning was not
+                                      rendered again or the context was cut; RWS_UNKNOWN: not known */
+    int64_t expected_input_tokens; /* with is_context_lost: what the input would have had at least; else -1 */
+    int32_t is_context_lost;     /* 1: the server had silently lost the history, and answered without it */
+    int32_t reserved;
 } rws_stats;
-#define RWS_STATS_INIT { sizeof(rws_stats), 0, 0, 0, 0, -1, -1, -1, -1, 0, 0, {"", 0}, {"", 0} }
+#define RWS_UNKNOWN INT64_MIN
+#define RWS_STATS_INIT \
+    { sizeof(rws_stats), 0, 0, 0, 0, -1, -1, -1, -1, 0, 0, {"", 0}, {"", 0}, -1, -1, -1, -1, RWS_UNKNOWN, -1, 0, 0 }
 
 /**
  * @param stats_out  Its strings are borrowed until the next call of this function on the turn, or its free.

@@ -15,6 +15,7 @@ final class ClientCore: @unchecked Sendable {
   /// How every connection is made.
   let connect: ConnectOptions
   let proxies: ProxySetup
+  let tokens: TokenCounters
   private let fork = ForkGuard()
   private let secrets: SecretStore
 
@@ -30,7 +31,7 @@ final class ClientCore: @unchecked Sendable {
   private var lastSteer: UInt64 = 0
 
   // On the loop:
-  let machine = ClientMachine()
+  let machine: ClientMachine
   var identities: IdentityTable
   var links: [ConnectionID: Link] = [:]
   var turns: [TurnID: TurnCore] = [:]
@@ -59,6 +60,9 @@ final class ClientCore: @unchecked Sendable {
     isStrict = options.isEffectivelyStrict
     secrets = SecretStore(Secrets(options))
     identities = IdentityTable(secrets: secrets)
+    let vocabulary = try options.vocabulary()
+    tokens = TokenCounters(vocabulary)
+    machine = ClientMachine(vocabulary: vocabulary)
     do {
       (connect, proxies) = try Self.connectOptions(options)
       dialect = Dialect(host: connect.url.host, path: connect.url.path)

@@ -85,6 +85,9 @@ public struct ClientOptions: Sendable {
   /// A turn that would send the whole history again, though the agent could have avoided it, fails with `fullResend`:
   /// for tests of agents. nil: `$RESPONSESWS_STRICT` (1: on).
   public var isStrict: Bool?
+  /// A `.tiktoken` file in the format of o200k_base, to count the tokens of text with; read once. nil: estimates go by
+  /// bytes (docs/sessions.md).
+  public var vocabularyFile: String?
   /// Receives log lines without newline and without credentials, on any thread of the library.
   public var log: (@Sendable (LogLevel, String) -> Void)?
   /// Lines up to this level are logged.

@@ -76,6 +76,9 @@ public final class Session: Sendable {
     public var overrides = ""
     /// `generate:false`: prepares the input on the server without output, and chains.
     public var isWarmUp = false
+    /// Calls of the last response that the input does not answer are given up instead of failing the turn: they, and
+    /// the reasoning that led to them alone, leave the history, which is sent in full (`callsAbandoned`).
+    public var isAbandoningCalls = false
     /// nil: the client's. `.max` seconds and the like: no limit.
     public var firstEventTimeout: Duration?
     public var eventGapTimeout: Duration?
@@ -100,12 +103,7 @@ public final class Session: Sendable {
   public func start(_ input: [InputItem], options: TurnOptions = TurnOptions())
     throws(ResponsesError) -> Turn
   {
-    let prepared = try prepare(
-      content: .new(InputItem.checked(input)),
-      overrides: Settings(overrides: Array(options.overrides.utf8)),
-      isWarmUp: options.isWarmUp, limits: limits(options), onEvent: nil)
-    try prepared.launch()
-    return prepared.turn
+    try start(.new(InputItem.checked(input)), options)
   }
 
   /// Starts a turn with the whole history, as over HTTP: all items so far, those of the responses included,
@@ -119,19 +117,23 @@ public final class Session: Sendable {
     let content = try json.withUnsafeBufferPointer { bytes throws(ResponsesError) in
       try whole(UnsafeRawBufferPointer(bytes))
     }
+    return try start(content, options)
+  }
+
+  private func start(_ content: TurnRequest.Content, _ options: TurnOptions)
+    throws(ResponsesError) -> Turn
+  {
     let prepared = try prepare(
       content: content, overrides: Settings(overrides: Array(options.overrides.utf8)),
-      isWarmUp: options.isWarmUp, limits: limits(options), onEvent: nil)
+      isWarmUp: options.isWarmUp, isAbandoningCalls: options.isAbandoningCalls,
+      limits: limits(options), onEvent: nil)
     try prepared.launch()
     return prepared.turn
   }
 
   package func whole(_ json: UnsafeRawBufferPointer) throws(ResponsesError) -> TurnRequest.Content {
-    try checkIsOpen()
-    let history = try client.core.ask(timeout: nil) { [id, core = client.core] answer in
-      answer(core.machine.history(id))
-    }
-    return .whole(try WholeHistory(json, against: history ?? History()))
+    let history = try ask { $0.history($1) }
+    return .whole(try WholeHistory(json, against: history))
   }
 
   /// A session that goes on from here by itself: same settings, same history. Its next turn continues this
@@ -143,14 +145,16 @@ public final class Session: Sendable {
 
   /// A turn that begins with `launch()`, so that a callback can know its handle before the first event.
   package func prepare(
-    content: TurnRequest.Content, overrides: Settings, isWarmUp: Bool, limits: TurnLimits,
-    onEvent: (@Sendable (Event?) -> Void)?
+    content: TurnRequest.Content, overrides: Settings, isWarmUp: Bool, isAbandoningCalls: Bool = false,
+    limits: TurnLimits, onEvent: (@Sendable (Event?) -> Void)?
   ) throws(ResponsesError) -> (turn: Turn, launch: () throws(ResponsesError) -> Void) {
     try checkIsOpen()
     try state.admitTurn()
     let request = TurnRequest(
       id: client.core.makeTurnID(), content: content, settings: settings.merging(overrides),
-      isWarmUp: isWarmUp, isStrict: client.core.isStrict, limits: limits)
+      isWarmUp: isWarmUp, isStrict: client.core.isStrict, isAbandoningCalls: isAbandoningCalls,
+      limits: limits,
+      measure: client.core.tokens.measure(content.input))
     let turn = TurnCore(
       id: request.id, signal: signal, onEvent: onEvent, onEnd: { [state] in state.turnEnded() })
     let start = Instant(nanoseconds: MonotonicClock.now())
@@ -184,10 +188,7 @@ public final class Session: Sendable {
   /// Id of the last response that belongs to the chain; empty before the first.
   public var responseID: String {
     get throws(ResponsesError) {
-      try checkIsOpen()
-      return try client.core.ask(timeout: nil) { [id, core = client.core] answer in
-        answer(core.machine.responseID(id))
-      } ?? ""
+      try ask { $0.responseID($1) }
     }
   }
 
@@ -198,10 +199,7 @@ public final class Session: Sendable {
   }
 
   package func fullBody(_ input: TurnInput) throws(ResponsesError) -> [UInt8] {
-    try checkIsOpen()
-    return try client.core.ask(timeout: nil) { [id, core = client.core] answer in
-      answer(core.machine.fullBody(id, input: input))
-    } ?? []
+    try ask { $0.fullBody($1, input: input) }
   }
 
   /// A descriptor to wait on in a loop of the caller's own: readable while a turn of the session has
@@ -211,6 +209,18 @@ public final class Session: Sendable {
       if client.core.isForkedChild { throw ResponsesError(.forked, "Made by the parent process.") }
       return try signal.open()
     }
+  }
+
+  /// What the machine knows of the session.
+  func ask<Answer: Sendable>(
+    _ question: @escaping @Sendable (ClientMachine, SessionID) -> Answer
+  ) throws(ResponsesError) -> Answer {
+    try checkIsOpen()
+    let answer = try client.core.ask(timeout: nil) { [id, core = client.core] answer in
+      answer(question(core.machine, id))
+    }
+    guard let answer else { throw ResponsesError(.closed, "The client is closed.") }
+    return answer
   }
 
   package func limits(_ options: TurnOptions) -> TurnLimits {

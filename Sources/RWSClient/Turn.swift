@@ -114,6 +114,9 @@ public final class Turn: Sendable {
   }
   /// Tokens as the server counted them; nil before the end or where it does not say.
   public var usage: Usage? { core.withAssembly { assembly, _ in assembly.usage } }
+  /// JSON of the response's `input_transformations`: input items that the server changed or kept from the model, with the
+  /// reasons; empty where it names none.
+  public var inputTransformations: String { string(\.inputTransformations) }
   public var stats: TurnStats { core.currentStats }
 
   // MARK: For the C interface

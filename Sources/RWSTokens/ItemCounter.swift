@@ -27,6 +27,18 @@ package final class ItemCounter {
     return walk.measure
   }
 
+  /// - Parameter joined: JSON of items with commas between them: the inside of an array.
+  package func measure(items joined: UnsafeRawBufferPointer) -> TextMeasure {
+    var sum = TextMeasure()
+    guard !joined.isEmpty else { return sum }
+    var cursor = JSONCursor(joined)
+    while let item = try? cursor.takeValue() {
+      sum += measure(item: item.bytes(in: cursor.text))
+      guard (try? cursor.nextElement()) == true else { break }
+    }
+    return sum
+  }
+
   /// - Parameter text: A message's text, not JSON.
   package func measure(text: UnsafeRawBufferPointer) -> TextMeasure {
     var walk = ItemWalk(type: .other)

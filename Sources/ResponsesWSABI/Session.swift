@@ -105,6 +105,28 @@ public func rws_session_full_body(
   }
 }
 
+@c(rws_session_ledger) @implementation
+public func rws_session_ledger(
+  _ session: OpaquePointer?, _ ledger_out: UnsafeMutablePointer<rws_ledger>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let session = try Handles.session(session).session
+    try write(rws_ledger(session.ledger), to: writable(ledger_out))
+  }
+}
+
+@c(rws_session_estimate) @implementation
+public func rws_session_estimate(
+  _ session: OpaquePointer?, _ input: UnsafePointer<CChar>?, _ input_len: Int,
+  _ estimate_out: UnsafeMutablePointer<rws_estimate>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let session = try Handles.session(session).session
+    let input = try TurnInput(json: bytes(input, input_len, "input"))
+    try write(rws_estimate(session.estimate(input)), to: writable(estimate_out))
+  }
+}
+
 @c(rws_session_descriptor) @implementation
 public func rws_session_descriptor(
   _ session: OpaquePointer?, _ descriptor_out: UnsafeMutablePointer<CInt>?
@@ -118,4 +140,34 @@ public func rws_session_descriptor(
 @c(rws_session_free) @implementation
 public func rws_session_free(_ session: OpaquePointer?) {
   Handles.sessions.remove(session)?.session.close()
+}
+
+extension rws_ledger {
+  fileprivate init(_ ledger: SessionLedger) {
+    self.init()
+    turn_count = UInt64(clamping: ledger.turnCount)
+    continuation_count = UInt64(clamping: ledger.continuationCount)
+    delta_count = UInt64(clamping: ledger.deltaCount)
+    resend_count = UInt64(clamping: ledger.resendCount)
+    unreported_count = UInt64(clamping: ledger.unreportedCount)
+    context_loss_count = UInt64(clamping: ledger.contextLossCount)
+    input_tokens = ledger.inputTokens
+    cached_tokens = ledger.cachedTokens
+    output_tokens = ledger.outputTokens
+    reasoning_tokens = ledger.reasoningTokens
+    sent_bytes = UInt64(clamping: ledger.sentBytes)
+    http_bytes = UInt64(clamping: ledger.httpBytes)
+    context_tokens = ledger.contextTokens ?? -1
+    delta_hit_rate = ledger.deltaHitRate ?? -1
+  }
+}
+
+extension rws_estimate {
+  fileprivate init(_ estimate: TokenEstimate) {
+    self.init()
+    tokens = estimate.tokens
+    low = estimate.low
+    high = estimate.high
+    uncountable_parts = UInt64(clamping: estimate.uncountableParts)
+  }
 }

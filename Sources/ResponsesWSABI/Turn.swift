@@ -81,7 +81,8 @@ public func rws_turn_start(
     let prepared = try session.prepare(
       content: content(input, input_len, isHistory: given.is_history != 0, session),
       overrides: Settings(overrides: bytes(given.overrides, given.overrides_len, "overrides")),
-      isWarmUp: given.is_warm_up != 0, limits: turnLimits(given, session), onEvent: onEvent)
+      isWarmUp: given.is_warm_up != 0, isAbandoningCalls: given.abandon_calls != 0,
+      limits: turnLimits(given, session), onEvent: onEvent)
     let handle = try Handles.insert(TurnHandle(prepared.turn), into: Handles.turns)
     callback?.turn = handle
     // Before the launch: a callback may look at what the caller passed as turn_out.
@@ -293,6 +294,7 @@ extension rws_result {
     call_count = assembly.calls.count
     item_count = assembly.itemCount
     usage = rws_usage(assembly.usage)
+    input_transformations = borrowed.string(assembly.inputTransformations)
   }
 }
 
@@ -332,6 +334,13 @@ extension rws_stats {
     end_us = Self.microseconds(stats.end)
     is_delta = stats.isDelta ? 1 : 0
     resend_count = Int32(clamping: stats.resendCount)
+    input_tokens = stats.cost.inputTokens ?? -1
+    cached_tokens = stats.cost.cachedTokens ?? -1
+    output_tokens = stats.cost.outputTokens ?? -1
+    reasoning_tokens = stats.cost.reasoningTokens ?? -1
+    marginal_input_tokens = stats.cost.marginalInputTokens ?? .min
+    expected_input_tokens = stats.cost.contextLoss?.expectedTokens ?? -1
+    is_context_lost = stats.cost.contextLoss == nil ? 0 : 1
   }
 
   private static func microseconds(_ nanoseconds: Int64?) -> Int64 {

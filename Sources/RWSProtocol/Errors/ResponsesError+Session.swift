@@ -25,7 +25,8 @@ extension ResponsesError {
     ResponsesError(
       .missingOutput,
       "The last response made tool calls that this input does not answer: "
-        + calls.joined(separator: ", ") + ". One turn must carry the outputs of all of them.")
+        + calls.joined(separator: ", ") + ". One turn must carry the outputs of all of them, or give them up "
+        + "(abandon_calls).")
   }
 
   /// The connection was lost under a turn: whether to start it again is the caller's to weigh.

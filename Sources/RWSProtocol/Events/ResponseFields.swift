@@ -11,6 +11,8 @@ package struct ResponseFields: Equatable, Sendable {
   /// `incomplete_details.reason`
   package private(set) var incompleteReason: String?
   package private(set) var usage: Usage?
+  /// JSON; nil: none.
+  package private(set) var inputTransformations: [UInt8]?
 
   package init(_ response: UnsafeRawBufferPointer) {
     readMembers(of: response) { key, cursor throws(JSONError) in
@@ -21,6 +23,9 @@ package struct ResponseFields: Equatable, Sendable {
       case "error": readError(try cursor.takeObject())
       case "incomplete_details": readDetails(try cursor.takeObject())
       case "usage": usage = Usage(try cursor.takeObject())
+      case "input_transformations":
+        let value = try cursor.takeMember()
+        inputTransformations = value.kind == .null ? nil : Array(value.bytes(in: cursor.text))
       default: _ = try cursor.takeMember()
       }
     }

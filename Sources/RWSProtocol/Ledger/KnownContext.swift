@@ -4,8 +4,9 @@ import RWSTokens
 struct KnownContext: Equatable, Sendable {
   let inputTokens: Int64
   let outputTokens: Int64
-  /// Reasoning tokens of the whole chain: whether they are rendered again is up to the server.
-  let reasoningTokens: Int64
+  /// Reasoning tokens of the whole chain, and output of responses that broke off: whether they are rendered again is
+  /// up to the server.
+  let passingTokens: Int64
   /// Text of all items of the chain.
   let text: TextMeasure
   /// Tokens that are there without any item (instructions, tools), at the least.
@@ -14,7 +15,7 @@ struct KnownContext: Equatable, Sendable {
   /// The next response's input begins with these.
   var tokens: Int64 { inputTokens &+ outputTokens }
   /// Without what may go.
-  var tokensMin: Int64 { max(tokens &- reasoningTokens, 0) }
+  var tokensMin: Int64 { max(tokens &- passingTokens, 0) }
 
   /// Too few tokens to judge by.
   private static let historyMin: Int64 = 64

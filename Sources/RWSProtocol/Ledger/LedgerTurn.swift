@@ -9,6 +9,9 @@ package struct LedgerTurn: Sendable {
   package var output = TextMeasure()
   /// Whether the server's state stood for the history (`previous_response_id`).
   package var isDelta = false
+  /// The caller's history differs from the one so far: the input is all of it.
+  package var replacesHistory = false
+  package var isIncomplete = false
   package var sentBytes = 0
   /// What HTTP would have sent: settings and whole history.
   package var httpBytes = 0
@@ -21,20 +24,4 @@ package struct LedgerTurn: Sendable {
   var reasoningIfNone: Int64? {
     output.reasoningBytes == 0 && output.uncountable.isEmpty ? 0 : nil
   }
-}
-
-/// Why a context may be smaller than before, rightly.
-package struct ContextChanges: OptionSet, Sendable {
-  package let rawValue: UInt8
-
-  /// Instructions, tools, tool choice, formats: whatever is rendered beside the items.
-  package static let settings = ContextChanges(rawValue: 1)
-  /// Another model may count with another vocabulary.
-  package static let model = ContextChanges(rawValue: 2)
-  /// The server may leave items out (`truncation: auto`).
-  package static let truncation = ContextChanges(rawValue: 4)
-  /// A compaction item is in the turn's input or output, or the input asks for one.
-  package static let compaction = ContextChanges(rawValue: 8)
-
-  package init(rawValue: UInt8) { self.rawValue = rawValue }
 }

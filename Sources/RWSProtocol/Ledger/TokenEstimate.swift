@@ -1,11 +1,11 @@
 /// How many tokens something will take, with the error: nearly always from `low` to `high`, not counting
 /// parts whose cost is unknown.
-package struct TokenEstimate: Equatable, Sendable {
-  package let tokens: Int64
-  package let low: Int64
-  package let high: Int64
+public struct TokenEstimate: Equatable, Sendable {
+  public let tokens: Int64
+  public let low: Int64
+  public let high: Int64
   /// Images, files, ciphertext: they are not in the figures.
-  package let uncountableParts: Int
+  public let uncountableParts: Int
 
   init(_ tokens: Double, error: Double, uncountableParts: Int) {
     self.init(

@@ -3,7 +3,7 @@ import RWSTokens
 /// The books of a session: what each turn took, what all took, what the context holds, and what items that are
 /// not sent yet will take. Its size does not depend on the number of turns.
 package struct TokenLedger: Equatable, Sendable {
-  package private(set) var totals = LedgerTotals()
+  package private(set) var totals = SessionLedger()
   /// Nil: at the start, after a compaction, and where the server reported no usage.
   private var context: KnownContext?
   private var hasHistory = false
@@ -14,10 +14,16 @@ package struct TokenLedger: Equatable, Sendable {
   /// Tokens that the next turn's input begins with: input and output of the last response.
   package var contextTokens: Int64? { context?.tokens }
 
+  package var snapshot: SessionLedger {
+    var snapshot = totals
+    snapshot.contextTokens = contextTokens
+    return snapshot
+  }
+
   /// For a fork: what is known, and totals of its own.
   package func forked() -> TokenLedger {
     var fork = self
-    fork.totals = LedgerTotals()
+    fork.totals = SessionLedger()
     return fork
   }
 
@@ -32,9 +38,11 @@ package struct TokenLedger: Equatable, Sendable {
   /// The turn committed: its items belong to the chain.
   package mutating func commit(_ turn: LedgerTurn) -> TurnCost {
     var cost = TurnCost(turn.usage)
+    if turn.replacesHistory { context = nil }
     if let input = cost.inputTokens, let context {
       cost.marginalInputTokens = input &- context.tokens
-      if let floor = context.floor(of: turn), input < floor {
+      // Some gateways leave what came from the cache out of the input.
+      if let floor = context.floor(of: turn), max(input, cost.cachedTokens ?? 0) < floor {
         cost.contextLoss = ContextLoss(inputTokens: input, expectedTokens: floor)
       }
     } else if !hasHistory {
@@ -63,27 +71,31 @@ package struct TokenLedger: Equatable, Sendable {
     else { return }
     calibration.learn(
       input: turn.input, tookTokens: marginal,
-      reasoningMayHaveGone: context.reasoningTokens > 0)
+      reasoningMayHaveGone: context.passingTokens > 0)
   }
 
   private func contextAfter(_ turn: LedgerTurn, _ cost: TurnCost) -> KnownContext? {
-    // How much a compaction left shows in the next usage.
-    guard let input = cost.inputTokens, !turn.changes.contains(.compaction) else { return nil }
+    // How much a compaction, or a hosted tool, left shows in the next usage.
+    guard let input = cost.inputTokens,
+      turn.changes.isDisjoint(with: [.compaction, .hostedTools])
+    else { return nil }
     // After a loss, or a truncation, the chain's text is not what the server has.
     let isKept = cost.contextLoss == nil && turn.changes.isDisjoint(with: .truncation)
     let before = isKept ? context : nil
     let inputText = (before?.text ?? TextMeasure()) + turn.input
-    let isComplete = before != nil || !hasHistory
+    let isComplete = before != nil || !hasHistory || turn.replacesHistory
     var settings: Int64 = 0
     if let before, turn.changes.isDisjoint(with: [.settings, .model]) {
       settings = before.settingsTokensMin
     } else if isComplete {
       settings = KnownContext.settingsTokensMin(
-        of: input &- (before?.reasoningTokens ?? 0), with: inputText)
+        of: input &- (before?.passingTokens ?? 0), with: inputText)
     }
+    // Of a response that broke off the items are known to stay, not every token that was generated.
+    let passing = turn.isIncomplete ? cost.outputTokens : cost.reasoningTokens
     return KnownContext(
       inputTokens: input, outputTokens: cost.outputTokens ?? 0,
-      reasoningTokens: (before?.reasoningTokens ?? 0) &+ (cost.reasoningTokens ?? 0),
+      passingTokens: (before?.passingTokens ?? 0) &+ (passing ?? 0),
       text: inputText + turn.output, settingsTokensMin: settings)
   }
 

@@ -32,7 +32,7 @@ extension ClientMachine {
     for steer in turn.steersAhead { settle(steer, .unknown(.steeringLost)) }
     turn.steersAhead = []
     turn.rewind(reason: reason)
-    turn.appendNotice(type: "rws.resent", reason: reason)
+    turn.appendNotice("rws.resent") { $0.member("reason", reason) }
     deliver(turn)
   }
 
@@ -57,6 +57,7 @@ extension ClientMachine {
     turns[turn.request.id] = nil
     if turn.session.active === turn { turn.session.active = nil }
     turn.session.lastUse = now
+    bookUncommitted(turn)
     turn.stats.end = turn.elapsed(now)
     actions.append(
       .end(turn.request.id, TurnEnd(outcome: outcome, error: error, stats: turn.stats)))

@@ -10,12 +10,15 @@ extension ClientMachine {
         session.active = turn
       }
       guard let turn = session.active, session.isReadyToSend else { return }
-      guard session.chain.align(with: turn.request) else {
-        end(turn, .failed, .historyMoved, now)
-        continue
+      if !turn.isAligned {
+        guard session.chain.align(with: turn.request) else {
+          end(turn, .failed, .historyMoved, now)
+          continue
+        }
+        turn.isAligned = true
       }
       let missing = session.chain.unanswered(by: turn.request)
-      guard missing.isEmpty else {
+      guard missing.isEmpty || turn.request.isAbandoningCalls else {
         end(turn, .failed, .missingOutput(missing), now)
         continue
       }
@@ -130,9 +133,10 @@ extension ClientMachine {
     let connection = seat.connection
     turn.phase = .sending(seat)
     turn.stats.fullReason = planned.fullReason
-    turn.stats.cacheBreak = turn.session.chain.cacheBreak(turn.request)
+    (turn.stats.cacheBreak, turn.contextChanges) = turn.session.chain.changes(by: turn.request)
     turn.stats.requestBytes = planned.body.count
     turn.stats.fullRequestBytes = planned.fullBytes
+    turn.sentBytes += planned.body.count
     if let source = planned.forkedFrom {
       turn.forkedFrom = source
       source.connection[source.lane].pendingForks += 1

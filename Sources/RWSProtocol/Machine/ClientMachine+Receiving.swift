@@ -33,6 +33,10 @@ extension ClientMachine {
   func received(
     _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ turn: ActiveTurn, _ now: Instant
   ) {
+    // What the books say of a turn is told before its last event.
+    if fields.kind == .responseCompleted || fields.kind == .responseIncomplete {
+      commit(turn, fields, text)
+    }
     append(fields, text, to: turn, now)
     switch fields.kind {
     case .outputTextDelta, .refusalDelta, .functionCallArgumentsDelta, .customToolCallInputDelta,
@@ -92,10 +96,7 @@ extension ClientMachine {
     if fields.kind == .responseFailed {
       return fail(turn, fields, .responseFailed, text, now)
     }
-    let response = fields.response.bytes(in: text)
     let isComplete = fields.kind == .responseCompleted
-    seat.connection[seat.lane].hold(ResponseFields(response).idText)
-    turn.session.chain.commit(turn, response: response, isComplete: isComplete, at: seat)
     if awaitsSuccessor(turn, seat, now) {
       end(turn, isComplete ? .completed : .incomplete, nil, now)
     } else {
@@ -114,6 +115,7 @@ extension ClientMachine {
     // A failed continuation evicts the response that it referred to, a failed fork does not
     // (protocol.md, The server's cache).
     if turn.forkedFrom == nil { seat.connection[seat.lane].evict(.failed) }
+    turn.usage = ResponseFields(fields.response.bytes(in: text)).usage
     var error = ResponsesError(
       APIErrorFields(fields, in: text), fallback: fallback, body: text)
     error.execution = turn.hasStarted || turn.hasOutput ? turn.execution : .rejected

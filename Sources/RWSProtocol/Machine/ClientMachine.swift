@@ -1,4 +1,5 @@
 import RWSJSON
+import RWSTokens
 
 /// All sessions and connections of one client. Pure: time is an argument, what is to be done comes out as
 /// actions. Not thread-safe; driven by one loop.
@@ -29,9 +30,12 @@ package final class ClientMachine {
   var nextConnection: UInt64 = 1
   var nextSuccessor: UInt64 = 1
   var actions: [Action] = []
+  let counter: ItemCounter
 
-  package init(limits: PoolLimits = PoolLimits()) {
+  /// - Parameter vocabulary: To count tokens with; without one, bytes stand for them.
+  package init(limits: PoolLimits = PoolLimits(), vocabulary: Vocabulary? = nil) {
     self.limits = limits
+    counter = ItemCounter(vocabulary)
   }
 
   package var hasActions: Bool { !actions.isEmpty }
@@ -62,6 +66,7 @@ package final class ClientMachine {
     let fork = SessionState(id, source.settings, source.route, now: now)
     fork.chain = source.chain.forked()
     fork.route.sessionCount += 1
+    fork.ledger = source.ledger.forked()
     sessions[id] = fork
   }
 

@@ -11,7 +11,6 @@ enum CacheBreak {
 
   /// The path of the first change, as in `tools[2].parameters.required`; nil: none.
   static func path(from former: Settings, to settings: Settings) -> String? {
-    guard former != settings else { return nil }
     for path in renderedSettings {
       let name = path.joined(separator: ".")
       switch (former.value(at: path), settings.value(at: path)) {

@@ -76,6 +76,7 @@ struct Chain {
 
   private func fullReason(_ request: TurnRequest, on seat: Seat) -> FullReason? {
     if let path = request.changedPath { return .prefixChanged(path) }
+    if !abandonedCalls(by: request).isEmpty { return .callsAbandoned }
     guard let anchor else { return unanchoredReason }
     if let reason = anchor.missing(on: seat) { return reason }
     let dialect = seat.connection.route.dialect
@@ -87,9 +88,13 @@ struct Chain {
     return nil
   }
 
-  /// The first changed setting that costs the prompt cache; nil: none, or nothing is cached.
-  func cacheBreak(_ request: TurnRequest) -> String? {
-    settings.flatMap { CacheBreak.path(from: $0, to: request.settings) }
+  /// What differs from the last committed turn's settings: the first change that costs the prompt cache (nil: none,
+  /// or nothing is cached), and what may change the size of the context.
+  func changes(by request: TurnRequest) -> (cacheBreak: String?, context: ContextChanges) {
+    var context: ContextChanges = abandonedCalls(by: request).isEmpty ? [] : .truncation
+    guard let settings, settings != request.settings else { return (nil, context) }
+    context.formUnion(ContextChanges(from: settings, to: request.settings))
+    return (CacheBreak.path(from: settings, to: request.settings), context)
   }
 
   private func laneForked(on seat: Seat) -> Seat? {
@@ -113,9 +118,20 @@ struct Chain {
     return history.unanswered(by: request.input)
   }
 
+  /// Those of them that it gives up.
+  private func abandonedCalls(by request: TurnRequest) -> Set<String> {
+    request.isAbandoningCalls ? Set(unanswered(by: request)) : []
+  }
+
   /// What a full request says besides its input: in a conversation the server has the rest.
   private func replayed(_ request: TurnRequest) -> History {
-    request.settings.hasConversation || request.changedPath != nil ? History() : history
+    if request.settings.hasConversation || request.changedPath != nil { return History() }
+    let calls = abandonedCalls(by: request)
+    guard !calls.isEmpty else { return history }
+    // The turn may fail: then they are open as before.
+    var rest = history.forked()
+    rest.abandon(calls)
+    return rest
   }
 
   /// Whether what the next turn continues is the latest response of that very lane.
@@ -126,25 +142,33 @@ struct Chain {
   // MARK: Moving
 
   /// The turn ended well with `response`, the text of its terminal event's response.
+  /// - Returns: The items that the response added; nil: the turn could not be committed.
   mutating func commit(
     _ turn: ActiveTurn, response text: UnsafeRawBufferPointer, isComplete: Bool, at seat: Seat
-  ) {
+  ) -> [JSONValue]? {
     var output = turn.finishedItems.sorted { $0.outputIndex < $1.outputIndex }.map(\.item)
     let terminal = (try? JSONValue(parsing: text))?["output"]?.elements ?? []
     guard isComplete || !Self.holdsUnfinishedCall(output + terminal) else {
-      return dropAnchor(.unfinishedCall)
+      dropAnchor(.unfinishedCall)
+      return nil
     }
     // Gateways leave out done events, some or all.
     if output.count < terminal.count { output = terminal }
     if turn.request.changedPath != nil { history.replace() }
+    let abandoned = abandonedCalls(by: turn.request)
+    if !abandoned.isEmpty { history.abandon(abandoned) }
     history.commit(input: turn.lastingInput, output: output)
     settings = turn.request.settings
     if !turn.stats.isDelta { initialInstructions = turn.request.settings["instructions"] }
     responseID = ResponseFields(text).idText
-    guard !responseID.isEmpty else { return dropAnchor(.evicted) }
+    guard !responseID.isEmpty else {
+      dropAnchor(.evicted)
+      return output
+    }
     anchor = Anchor(
       responseID: responseID, isStored: turn.request.settings.isStored && isContextStored(turn),
       connection: seat.connection, lane: seat.lane)
+    return output
   }
 
   /// The server no longer has the context, wherever it was.

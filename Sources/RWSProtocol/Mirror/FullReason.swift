@@ -21,6 +21,8 @@ public enum FullReason: Sendable, Equatable {
   case prefixChanged(String)
   /// The server takes instructions only at a chain's start, and they are others now.
   case instructionsChanged
+  /// The turn gives up calls of the last response (`isAbandoningCalls`), which the server's context still holds.
+  case callsAbandoned
   /// The context is cached on a lane or connection that this turn could not use.
   case elsewhere
 }
@@ -30,6 +32,8 @@ extension FullReason {
   var isExpected: Bool {
     switch self {
     case .first: true
+    // Asked for.
+    case .callsAbandoned: true
     case .reconnected, .laneReused, .cancelled, .failed, .evicted, .notFound, .unfinishedCall,
       .prefixChanged, .instructionsChanged, .elsewhere:
       false
@@ -51,6 +55,7 @@ extension FullReason: CustomStringConvertible {
     case .unfinishedCall: "unfinished_call"
     case .prefixChanged(let path): "prefix_changed: \(path)"
     case .instructionsChanged: "instructions_changed"
+    case .callsAbandoned: "calls_abandoned"
     case .elsewhere: "elsewhere"
     }
   }

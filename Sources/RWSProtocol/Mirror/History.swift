@@ -89,8 +89,47 @@ package struct History: Sendable {
 
   /// The caller's own form of the items behind `boundary` takes their place; it says the same.
   mutating func adopt(_ tail: HistoryTail) {
-    generation &+= 1
     isCompared = true
+    rewrite(tail)
+  }
+
+  /// These calls of the last response will never have an output: they are not sent again, nor is the reasoning
+  /// before them, unless it led to something else too (protocol.md, Full replay 3). Their bytes stay, for a caller
+  /// whose own history still has them.
+  mutating func abandon(_ calls: Set<String>) {
+    let boundary = boundaries.last ?? Boundary(offset: 0, itemIndex: 0)
+    let text = log.bytes(boundary.offset..<log.count)
+    guard let spans = try? Self.spans(ofItems: text, isFirst: boundary.itemIndex == 0) else { return }
+    let values = spans.compactMap { try? JSONValue(parsing: Array(text[$0])) }
+    guard values.count == spans.count else { return }
+    let dropped = ReplayItem.dropped(of: values, abandoning: calls)
+    var items: [HistoryTail.Item] = []
+    for (index, span) in spans.enumerated() {
+      let kind = dropped.contains(index) ? .dropped : kind(at: boundary.offset + span.lowerBound)
+      items.append(HistoryTail.Item(range: span, value: values[index], kind: kind))
+    }
+    rewrite(HistoryTail(boundary: boundary, text: text, items: items))
+    openCalls.removeAll { calls.contains($0) }
+  }
+
+  /// Where the items of `{…},{…}` lie; one that is not the first has a comma before it.
+  private static func spans(
+    ofItems text: [UInt8], isFirst: Bool
+  ) throws(JSONError) -> [Range<Int>] {
+    try text.withUnsafeBufferPointer { bytes throws(JSONError) in
+      var cursor = JSONCursor(UnsafeRawBufferPointer(bytes))
+      var spans: [Range<Int>] = []
+      while cursor.offset < bytes.count {
+        if !(isFirst && spans.isEmpty) { guard try cursor.nextElement() else { break } }
+        let span = try cursor.takeValue()
+        spans.append(span.start..<span.end)
+      }
+      return spans
+    }
+  }
+
+  private mutating func rewrite(_ tail: HistoryTail) {
+    generation &+= 1
     truncate(to: tail.boundary)
     tail.text.withUnsafeBytes { text in
       var written = 0

@@ -32,6 +32,34 @@ enum ReplayItem {
     return kinds
   }
 
+  /// Indices of what goes when these calls are given up: they, and the reasoning before them from which nothing else
+  /// came (what did come from it would be refused without it).
+  static func dropped(of items: [JSONValue], abandoning calls: Set<String>) -> Set<Int> {
+    var dropped: Set<Int> = []
+    var next = Consequence.nothing
+    for (index, item) in items.enumerated().reversed() {
+      if item["type"]?.string == "reasoning" {
+        if next == .abandoned { dropped.insert(index) }
+        next = next == .abandoned ? .abandoned : .reasoning
+      } else if calls.contains(item["call_id"]?.string ?? ""), isCall(item) {
+        dropped.insert(index)
+        if next != .kept { next = .abandoned }
+      } else {
+        next = .kept
+      }
+    }
+    return dropped
+  }
+
+  /// What the reasoning before an item led to.
+  private enum Consequence {
+    case nothing, reasoning, abandoned, kept
+  }
+
+  private static func isCall(_ item: JSONValue) -> Bool {
+    item["type"]?.string?.hasSuffix("_call") ?? false
+  }
+
   /// The kind of a caller's form of an item whose own form is of `kind`.
   static func kind(of item: JSONValue, like kind: Kind) -> Kind {
     switch kind {

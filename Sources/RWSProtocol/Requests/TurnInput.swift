@@ -7,6 +7,8 @@ package struct TurnInput: Sendable, Equatable {
   package private(set) var lasting = ItemList()
   /// `call_id`s that the items answer.
   package private(set) var answeredCalls: Set<String> = []
+  /// A compaction item, or what asks for one.
+  private(set) var hasCompaction = false
 
   package init() {}
 
@@ -27,6 +29,7 @@ package struct TurnInput: Sendable, Equatable {
         items.append(item.bytes)
         guard let type = item["type"]?.string else { continue }
         if type == "compaction_trigger" { triggers += 1 }
+        if type == "compaction_trigger" || type == "compaction" { hasCompaction = true }
         if type.hasSuffix("_output"), let call = item["call_id"]?.string {
           answeredCalls.insert(call)
         }
@@ -42,6 +45,7 @@ package struct TurnInput: Sendable, Equatable {
     items.append(contentsOf: other.items)
     lasting.append(contentsOf: other.lasting)
     answeredCalls.formUnion(other.answeredCalls)
+    hasCompaction = hasCompaction || other.hasCompaction
   }
 
   private static func lasting(_ items: [JSONValue]) -> ItemList {

@@ -27,6 +27,8 @@ final class ActiveTurn {
   var hasStarted = false
   /// A delta or an item was seen.
   var hasOutput = false
+  /// The chain has taken over its caller's form of the history's end: once, however often the turn is placed.
+  var isAligned = false
   var finishedItems: [(outputIndex: Int64, item: JSONValue)] = []
   /// The lane whose latest response it continues on another, until the server has begun.
   var forkedFrom: Seat?
@@ -41,6 +43,14 @@ final class ActiveTurn {
   /// What the last delivered batch held: the next one is likely to hold as much.
   private var lastBatch = (bytes: 0, records: 0)
   var stats = TurnStats()
+  /// Over all sendings.
+  var sentBytes = 0
+  /// As the terminal event reported it.
+  var usage: Usage?
+  /// What its settings change in the context.
+  var contextChanges: ContextChanges = []
+  /// The session's ledger has it.
+  var isBooked = false
   /// Reasons for which it was already sent again: each counts once.
   private(set) var resendReasons: Set<String> = []
   /// The caller's queue is full.
@@ -145,13 +155,12 @@ final class ActiveTurn {
     batch = fresh
   }
 
-  func appendNotice(type: String, reason: String) {
+  /// An event of the library's own.
+  func appendNotice(_ type: String, _ members: (inout JSONWriter) -> Void) {
     var writer = JSONWriter()
     writer.beginObject()
-    writer.key("type")
-    writer.string(type)
-    writer.key("reason")
-    writer.string(reason)
+    writer.member("type", type)
+    members(&writer)
     writer.endObject()
     let batch = self.batch ?? EventBatch(capacity: 1024)
     writer.bytes.withUnsafeBytes { text in

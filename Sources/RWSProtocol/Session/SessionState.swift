@@ -4,6 +4,7 @@ final class SessionState {
   let settings: Settings
   let route: Route
   var chain = Chain()
+  var ledger = TokenLedger()
   var seat: Seat?
   var active: ActiveTurn?
   var queue: [ActiveTurn] = []

@@ -1,3 +1,5 @@
+import RWSTokens
+
 /// One turn as the caller asked for it.
 package struct TurnRequest: Sendable {
   package enum Content: Sendable {
@@ -5,6 +7,14 @@ package struct TurnRequest: Sendable {
     case new(TurnInput)
     /// The whole history, as over HTTP.
     case whole(WholeHistory)
+
+    /// What is new; all of it where the caller's history differs from the one so far.
+    package var input: TurnInput {
+      switch self {
+      case .new(let input): input
+      case .whole(let history): history.input
+      }
+    }
   }
 
   package let id: TurnID
@@ -14,27 +24,28 @@ package struct TurnRequest: Sendable {
   package let isWarmUp: Bool
   /// A full resend that an agent could have avoided is an error, for tests of agents.
   package let isStrict: Bool
+  /// Calls of the last response that the input leaves without an output leave the history.
+  package let isAbandoningCalls: Bool
   package let limits: TurnLimits
+  /// Of the input's lasting items, if it was measured where it was made; nil: the machine does it.
+  package let measure: TextMeasure?
 
   package init(
     id: TurnID, content: Content, settings: Settings, isWarmUp: Bool = false,
-    isStrict: Bool = false, limits: TurnLimits = TurnLimits()
+    isStrict: Bool = false, isAbandoningCalls: Bool = false, limits: TurnLimits = TurnLimits(),
+    measure: TextMeasure? = nil
   ) {
     self.id = id
     self.content = content
     self.settings = settings.includingEncryptedReasoning()
     self.isWarmUp = isWarmUp
     self.isStrict = isStrict
+    self.isAbandoningCalls = isAbandoningCalls
     self.limits = limits
+    self.measure = measure
   }
 
-  /// What is new; all of it where the caller's history differs from the one so far.
-  package var input: TurnInput {
-    switch content {
-    case .new(let input): input
-    case .whole(let history): history.input
-    }
-  }
+  package var input: TurnInput { content.input }
 
   /// Where the caller's history differs; nil: it goes on from the one so far.
   var changedPath: String? {

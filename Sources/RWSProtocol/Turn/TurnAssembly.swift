@@ -13,6 +13,8 @@ package struct TurnAssembly: Sendable {
   /// JSON of the terminal event's response.
   package private(set) var response: [UInt8] = []
   package private(set) var usage: Usage?
+  /// JSON; empty: none.
+  package private(set) var inputTransformations: [UInt8] = []
   package private(set) var calls: [ToolCall] = []
   /// JSON of the finished output items, in output order.
   package var items: [[UInt8]] { finished.map(\.json) }
@@ -77,6 +79,7 @@ package struct TurnAssembly: Sendable {
     if fields.id != nil { responseID = fields.idText }
     incompleteReason = fields.incompleteReason ?? ""
     usage = fields.usage
+    inputTransformations = fields.inputTransformations ?? []
     response = Array(text)
     guard finished.isEmpty, let value = try? JSONValue(parsing: text),
       let output = value["output"]

@@ -22,6 +22,8 @@ public struct TurnStats: Sendable, Equatable {
   public var isDelta: Bool { fullReason == nil }
   /// Times the request was sent again before it had started.
   public internal(set) var resendCount = 0
+  /// Tokens; known at the end.
+  public internal(set) var cost = TurnCost()
 
   package init() {}
 }

@@ -78,7 +78,7 @@ import Testing
     var ledger = TokenLedger()
     _ = ledger.commit(turn(input: 100, output: 10))
     var fork = ledger.forked()
-    #expect(fork.totals == LedgerTotals() && fork.contextTokens == 110)
+    #expect(fork.totals == SessionLedger() && fork.contextTokens == 110)
     #expect(fork.commit(turn(input: 115, output: 1, isDelta: true)).marginalInputTokens == 5)
     #expect(fork.totals.deltaHitRate == 1)
     #expect(ledger.contextTokens == 110)

@@ -1,4 +1,5 @@
 import RWSJSON
+import RWSTokens
 
 @testable import RWSProtocol
 
@@ -24,6 +25,8 @@ final class MachineDriver {
   private(set) var closes: [Connection] = []
   private(set) var sent: [Sent] = []
   private(set) var events: [TurnID: [String]] = [:]
+  /// JSON of the library's own events.
+  private(set) var notices: [TurnID: [String]] = [:]
   private(set) var ends: [TurnID: TurnEnd] = [:]
   private(set) var connectEnds: [ResponsesError?] = []
   private(set) var endedRoutes: [RouteID] = []
@@ -40,13 +43,13 @@ final class MachineDriver {
 
   init(
     settings: String = #"{"model":"m","store":false}"#, lanes: Dialect.Lanes = .unknown,
-    dialect: Dialect? = nil, limits: PoolLimits = PoolLimits()
+    dialect: Dialect? = nil, limits: PoolLimits = PoolLimits(), vocabulary: Vocabulary? = nil
   ) throws {
     self.settings = try Settings(json: Array(settings.utf8))
     var plain = Dialect()
     plain.lanes = lanes
     self.dialect = dialect ?? plain
-    machine = ClientMachine(limits: limits)
+    machine = ClientMachine(limits: limits, vocabulary: vocabulary)
     openSession()
   }
 
@@ -67,31 +70,36 @@ final class MachineDriver {
   @discardableResult
   func start(
     _ input: String, in session: SessionID? = nil, overrides: String = "", isWarmUp: Bool = false,
-    isStrict: Bool = false, limits: TurnLimits = TurnLimits()
+    isStrict: Bool = false, isAbandoningCalls: Bool = false, limits: TurnLimits = TurnLimits()
   ) throws -> TurnID {
     try start(
       .new(TurnInput(json: Array(input.utf8))), in: session, overrides: overrides,
-      isWarmUp: isWarmUp, isStrict: isStrict, limits: limits)
+      isWarmUp: isWarmUp, isStrict: isStrict, isAbandoningCalls: isAbandoningCalls, limits: limits)
   }
 
   /// In whole-history style.
   @discardableResult
-  func start(history: String, in session: SessionID? = nil, overrides: String = "") throws -> TurnID {
+  func start(
+    history: String, in session: SessionID? = nil, overrides: String = "",
+    isAbandoningCalls: Bool = false
+  ) throws -> TurnID {
     let snapshot = machine.history(session ?? self.session)
     let whole = try Array(history.utf8).withUnsafeBytes { try WholeHistory($0, against: snapshot) }
-    return try start(.whole(whole), in: session, overrides: overrides)
+    return try start(
+      .whole(whole), in: session, overrides: overrides, isAbandoningCalls: isAbandoningCalls)
   }
 
   private func start(
     _ content: TurnRequest.Content, in session: SessionID?, overrides: String = "",
-    isWarmUp: Bool = false, isStrict: Bool = false, limits: TurnLimits = TurnLimits()
+    isWarmUp: Bool = false, isStrict: Bool = false, isAbandoningCalls: Bool = false,
+    limits: TurnLimits = TurnLimits()
   ) throws -> TurnID {
     lastTurn += 1
     let id = TurnID(lastTurn)
     let request = TurnRequest(
       id: id, content: content,
       settings: settings.merging(try Settings(overrides: Array(overrides.utf8))),
-      isWarmUp: isWarmUp, isStrict: isStrict, limits: limits)
+      isWarmUp: isWarmUp, isStrict: isStrict, isAbandoningCalls: isAbandoningCalls, limits: limits)
     machine.start(request, in: session ?? self.session, now: now)
     drain()
     return id
@@ -179,6 +187,11 @@ final class MachineDriver {
       }, on: request.connection)
   }
 
+  /// As `answer(_:)`, with usage.
+  func answer(_ id: String, text: String = "hello", usage: String) {
+    receive(Wire.created(id), Wire.messageDone(id, text), Wire.completed(id, usage: usage))
+  }
+
   /// The last request that was sent for the turn.
   func request(_ turn: TurnID) -> Sent? { sent.last { $0.turn == turn } }
 
@@ -202,7 +215,9 @@ final class MachineDriver {
       if flushesAtOnce { machine.flushed(turn, now: now) }
     case .deliver(let turn, let batch, _):
       for index in batch.records.indices {
-        let type = Event(batch: batch, index: index).type
+        let event = Event(batch: batch, index: index)
+        let type = event.type
+        if event.kind == .notice { notices[turn, default: []].append(event.json) }
         events[turn, default: []].append(type)
         log.append("\(turn.value) \(type)")
       }
@@ -272,6 +287,22 @@ enum Wire {
 
   static func completed(_ id: String) -> String {
     #"{"type":"response.completed","response":{"id":"\#(id)","status":"completed"}}"#
+  }
+
+  static func completed(_ id: String, usage: String) -> String {
+    #"{"type":"response.completed","response":{"id":"\#(id)","status":"completed","usage":\#(usage)}}"#
+  }
+
+  static func usage(_ input: Int, _ output: Int, cached: Int = 0, reasoning: Int = 0) -> String {
+    #"{"input_tokens":\#(input),"input_tokens_details":{"cached_tokens":\#(cached)},"output_tokens":\#(output),"output_tokens_details":{"reasoning_tokens":\#(reasoning)}}"#
+  }
+
+  static func reasoning(_ id: String) -> String {
+    #"{"id":"rs_\#(id)","type":"reasoning","summary":[],"encrypted_content":"x\#(id)"}"#
+  }
+
+  static func itemDone(_ item: String, at index: Int) -> String {
+    #"{"type":"response.output_item.done","output_index":\#(index),"item":\#(item)}"#
   }
 
   static func incomplete(_ id: String, output: String = "[]") -> String {

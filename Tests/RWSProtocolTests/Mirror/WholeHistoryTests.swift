@@ -125,6 +125,24 @@ import Testing
     #expect(driver.ends[turn]?.stats.requestBytes != nil)
   }
 
+  @Test("A history in the caller's own form may wait for a connection, and be sent again")
+  func placedTwice() throws {
+    let (driver, _) = try begun()
+    driver.lose()
+    let answer =
+      #"{"type":"message","id":"msg_r1","role":"assistant","status":"completed","content":[{"text":"hello","type":"output_text","annotations":[]}]}"#
+    let turn = try driver.start(history: "[\(one),\(answer),\(two)]")
+    driver.open()
+    #expect(sentItems(driver, turn) == [one, answer, two])
+    driver.answer("r2")
+    let next = try driver.start(
+      history: "[\(one),\(answer),\(two),\(Wire.message("r2", "hello").dropLast()) },\(one)]")
+    driver.receive(Wire.error("previous_response_not_found"))
+    #expect(driver.ends[next] == nil && sentItems(driver, next).count == 5)
+    driver.answer("r3")
+    #expect(driver.ends[next]?.outcome == .completed)
+  }
+
   @Test("Append and whole-history style may take turns in one session")
   func mixed() throws {
     let (driver, answer) = try begun()

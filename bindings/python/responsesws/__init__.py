@@ -71,7 +71,7 @@ from ._errors import (
 from ._events import Event, EventKind
 from ._ffi import version as library_version
 from ._identity import Identity
-from ._results import CallKind, Outcome, Stats, ToolCall, Usage
+from ._results import CallKind, Estimate, Ledger, Outcome, Stats, ToolCall, Usage
 from ._run import Run
 from ._session import Session
 from ._socket import Credentials, Message, Pong, SocketState, WebSocket
@@ -104,6 +104,7 @@ __all__ = [
     "ContextLengthExceeded",
     "Credentials",
     "DNSError",
+    "Estimate",
     "Event",
     "EventGapTimeout",
     "EventKind",
@@ -123,6 +124,7 @@ __all__ = [
     "LOG_ERROR",
     "LOG_INFO",
     "LOG_WARNING",
+    "Ledger",
     "LibraryNotFound",
     "LimitError",
     "LimitReached",

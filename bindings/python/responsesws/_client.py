@@ -57,6 +57,7 @@ class ClientBase:
         client_certificate_file: Optional[Path] = None,
         client_key_file: Optional[Path] = None,
         certificate_pins: Sequence[str] = (),
+        vocabulary_file: Optional[Path] = None,
         proxy: Optional[str] = None,
         no_proxy: Optional[str] = None,
         connect_timeout: Optional[float] = None,
@@ -94,6 +95,8 @@ class ClientBase:
         client_key_file: PEM, not encrypted; None: in the certificate's file.
         certificate_pins: "sha256/BASE64" of public keys (RFC 7469 section 2.4). If there are any,
             the server's verified chain must have one of these keys, else PinMismatch.
+        vocabulary_file: a .tiktoken file in the format of o200k_base, to count the tokens of text
+            with (session.estimate()); read once. None: estimates go by bytes.
         Time limits, in seconds (None: the default; math.inf: none):
             connect_timeout: DNS, TCP, TLS and upgrade together (15).
             dns_timeout, tcp_timeout, tls_timeout, upgrade_timeout: of these stages alone (what
@@ -134,6 +137,7 @@ class ClientBase:
                 ),
                 client_key_file=c_path("client_key_file", client_key_file),
                 certificate_pins=pin_list(certificate_pins),
+                vocabulary_file=c_path("vocabulary_file", vocabulary_file),
                 connect_timeout_ms=limit_ms("connect_timeout", connect_timeout),
                 dns_timeout_ms=limit_ms("dns_timeout", dns_timeout),
                 tcp_timeout_ms=limit_ms("tcp_timeout", tcp_timeout),

@@ -16,6 +16,7 @@ from ctypes import (
     Structure,
     byref,
     c_char_p,
+    c_double,
     c_int,
     c_int32,
     c_int64,
@@ -41,6 +42,7 @@ VERSION = (0, 1)
 """The oldest version of the interface that has all that is declared here."""
 
 NO_LIMIT = -1
+UNKNOWN = -(2**63)
 
 COMPRESSION_AUTOMATIC = 0
 COMPRESSION_OFF = 1
@@ -128,6 +130,7 @@ class ClientOptions(Structure):
         ("client_key_file", c_char_p),
         ("certificate_pins", POINTER(c_char_p)),
         ("certificate_pin_count", c_size_t),
+        ("vocabulary_file", c_char_p),
     ]
 
 
@@ -184,6 +187,8 @@ class TurnOptions(Structure):
         ("turn_timeout_ms", c_int64),
         ("on_event", EventFunction),
         ("user_data", c_void_p),
+        ("abandon_calls", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -212,6 +217,7 @@ class Result(Structure):
         ("call_count", c_size_t),
         ("item_count", c_size_t),
         ("usage", Usage),
+        ("input_transformations", String),
     ]
 
 
@@ -242,6 +248,44 @@ class Stats(Structure):
         ("resend_count", c_int32),
         ("full_reason", String),
         ("cache_break", String),
+        ("input_tokens", c_int64),
+        ("cached_tokens", c_int64),
+        ("output_tokens", c_int64),
+        ("reasoning_tokens", c_int64),
+        ("marginal_input_tokens", c_int64),
+        ("expected_input_tokens", c_int64),
+        ("is_context_lost", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class Ledger(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("turn_count", c_uint64),
+        ("continuation_count", c_uint64),
+        ("delta_count", c_uint64),
+        ("resend_count", c_uint64),
+        ("unreported_count", c_uint64),
+        ("context_loss_count", c_uint64),
+        ("input_tokens", c_int64),
+        ("cached_tokens", c_int64),
+        ("output_tokens", c_int64),
+        ("reasoning_tokens", c_int64),
+        ("sent_bytes", c_uint64),
+        ("http_bytes", c_uint64),
+        ("context_tokens", c_int64),
+        ("delta_hit_rate", c_double),
+    ]
+
+
+class Estimate(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("tokens", c_int64),
+        ("low", c_int64),
+        ("high", c_int64),
+        ("uncountable_parts", c_uint64),
     ]
 
 
@@ -327,6 +371,8 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "rws_session_connect": (_status, [_Handle, c_int64]),
     "rws_session_response_id": (_status, [_Handle, POINTER(String)]),
     "rws_session_full_body": (_status, [_Handle, c_char_p, c_size_t, POINTER(String)]),
+    "rws_session_ledger": (_status, [_Handle, POINTER(Ledger)]),
+    "rws_session_estimate": (_status, [_Handle, c_char_p, c_size_t, POINTER(Estimate)]),
     "rws_session_descriptor": (_status, [_Handle, POINTER(c_int)]),
     "rws_session_free": (None, [_Handle]),
     "rws_json_tree": (_status, [String, POINTER(c_void_p)]),
@@ -525,6 +571,7 @@ def client_new(
     client_certificate_file: Optional[bytes],
     client_key_file: Optional[bytes],
     certificate_pins: Sequence[bytes],
+    vocabulary_file: Optional[bytes],
     connect_timeout_ms: int,
     dns_timeout_ms: int,
     tcp_timeout_ms: int,
@@ -561,6 +608,7 @@ def client_new(
         client_key_file=client_key_file,
         certificate_pins=pin_array if certificate_pins else None,
         certificate_pin_count=len(certificate_pins),
+        vocabulary_file=vocabulary_file,
         connect_timeout_ms=connect_timeout_ms,
         dns_timeout_ms=dns_timeout_ms,
         tcp_timeout_ms=tcp_timeout_ms,
@@ -638,6 +686,18 @@ def session_full_body(session: int, input: bytes) -> bytes:
     return out.copy()
 
 
+def session_ledger(session: int) -> Ledger:
+    out = Ledger(struct_size=ctypes.sizeof(Ledger))
+    check(library().rws_session_ledger(session, byref(out)))
+    return out
+
+
+def session_estimate(session: int, input: bytes) -> Estimate:
+    out = Estimate(struct_size=ctypes.sizeof(Estimate))
+    check(library().rws_session_estimate(session, input, len(input), byref(out)))
+    return out
+
+
 def session_descriptor(session: int) -> int:
     out = c_int()
     check(library().rws_session_descriptor(session, byref(out)))
@@ -651,6 +711,7 @@ def turn_start(
     overrides: bytes,
     is_warm_up: bool,
     is_history: bool,
+    abandon_calls: bool,
     first_event_timeout_ms: int,
     event_gap_timeout_ms: int,
     turn_timeout_ms: int,
@@ -661,6 +722,7 @@ def turn_start(
         overrides_len=len(overrides),
         is_warm_up=is_warm_up,
         is_history=is_history,
+        abandon_calls=abandon_calls,
         first_event_timeout_ms=first_event_timeout_ms,
         event_gap_timeout_ms=event_gap_timeout_ms,
         turn_timeout_ms=turn_timeout_ms,

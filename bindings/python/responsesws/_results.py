@@ -66,6 +66,58 @@ class Stats(NamedTuple):
     cache_break: str
     """The first setting that changed so that the server's prompt cache is lost from there on, as in
     "tools[2].name"; empty: none."""
+    input_tokens: Optional[int]
+    """This and the next three as in Usage, of failed turns too."""
+    cached_tokens: Optional[int]
+    output_tokens: Optional[int]
+    reasoning_tokens: Optional[int]
+    marginal_input_tokens: Optional[int]
+    """What the turn's own items added to the input; below zero where reasoning was not rendered
+    again or the context was cut; None: not known."""
+    is_context_lost: bool
+    """The server had silently lost the history, and answered without it."""
+    expected_input_tokens: Optional[int]
+    """With is_context_lost: what the input would have had at least."""
+
+
+class Ledger(NamedTuple):
+    """The books of a session: turns that failed too, for they were paid as well."""
+
+    turn_count: int
+    """Turns that were sent."""
+    continuation_count: int
+    """Of them, those that had a history to send or to leave out."""
+    delta_count: int
+    """Of those, the ones that left it out."""
+    delta_hit_rate: Optional[float]
+    """From 0 to 1; None: no turn had a history."""
+    resend_count: int
+    unreported_count: int
+    """Turns of which the server reported no usage: the tokens lack them."""
+    context_loss_count: int
+    """Turns before which the server had silently lost the context."""
+    input_tokens: int
+    cached_tokens: int
+    """Of the input."""
+    output_tokens: int
+    reasoning_tokens: int
+    """Of the output."""
+    sent_bytes: int
+    """Requests as sent."""
+    http_bytes: int
+    """What HTTP would have sent: settings and whole history with each turn."""
+    context_tokens: Optional[int]
+    """What the next turn's input begins with; None: not known."""
+
+
+class Estimate(NamedTuple):
+    """Tokens that something will take: nearly always from low to high."""
+
+    tokens: int
+    low: int
+    high: int
+    uncountable_parts: int
+    """Images, files, ciphertext: they are not in the figures."""
 
 
 class ToolCall(NamedTuple):
@@ -140,7 +192,29 @@ def stats(measured: _ffi.Stats) -> Stats:
         resend_count=measured.resend_count,
         full_reason=measured.full_reason.text(),
         cache_break=measured.cache_break.text(),
+        input_tokens=_reported(measured.input_tokens),
+        cached_tokens=_reported(measured.cached_tokens),
+        output_tokens=_reported(measured.output_tokens),
+        reasoning_tokens=_reported(measured.reasoning_tokens),
+        marginal_input_tokens=(
+            None
+            if measured.marginal_input_tokens == _ffi.UNKNOWN
+            else measured.marginal_input_tokens
+        ),
+        is_context_lost=bool(measured.is_context_lost),
+        expected_input_tokens=_reported(measured.expected_input_tokens),
     )
+
+
+def ledger(books: _ffi.Ledger) -> Ledger:
+    values = {name: getattr(books, name) for name in Ledger._fields}
+    values["context_tokens"] = _reported(books.context_tokens)
+    values["delta_hit_rate"] = books.delta_hit_rate if books.delta_hit_rate >= 0 else None
+    return Ledger(**values)
+
+
+def estimate(estimated: _ffi.Estimate) -> Estimate:
+    return Estimate(*(getattr(estimated, name) for name in Estimate._fields))
 
 
 def _reported(tokens: int) -> Optional[int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Mapping, Optional, Type, TypeVar, Union, overload
 
-from . import _ffi
+from . import _ffi, _results
 from ._handle import own
 from ._json import Fields, Input, encode_fields, encode_input
+from ._results import Estimate, Ledger
 from ._run import Run
 from ._time import Patience, limit_ms
 from ._tools import Tools
@@ -39,6 +40,7 @@ class SessionBase(Generic[_AnyTurn]):
         *,
         history: Optional[Input] = None,
         warm_up: bool = False,
+        abandon_calls: bool = False,
         first_event_timeout: Optional[float] = None,
         event_gap_timeout: Optional[float] = None,
         turn_timeout: Optional[float] = None,
@@ -54,7 +56,9 @@ class SessionBase(Generic[_AnyTurn]):
         what is new, as over HTTP: a list of items, or its JSON as bytes; only what is new is sent where
         the server holds the rest, and `stats.full_reason` says why not. Further keywords are body fields of
         this turn that replace those of the session, or with None remove them; `overrides` is for
-        fields whose name is taken here, or for JSON as bytes. Times are in seconds; None: the
+        fields whose name is taken here, or for JSON as bytes. With `abandon_calls` calls of the last
+        response that the input does not answer leave the history, which is then sent in full, instead of
+        raising MissingOutput. Times are in seconds; None: the
         client's, math.inf: no limit.
         """
         if input is not None and history is not None:
@@ -67,6 +71,7 @@ class SessionBase(Generic[_AnyTurn]):
             is_history=history is not None,
             overrides=b"" if overrides is None and not fields else encode_fields(overrides, fields),
             is_warm_up=warm_up,
+            abandon_calls=abandon_calls,
             first_event_timeout_ms=limit_ms("first_event_timeout", first_event_timeout),
             event_gap_timeout_ms=limit_ms("event_gap_timeout", event_gap_timeout),
             turn_timeout_ms=limit_ms("turn_timeout", turn_timeout),
@@ -91,6 +96,18 @@ class SessionBase(Generic[_AnyTurn]):
         encoded = encode_input(input)
         with self._handle.guard:
             return _ffi.session_full_body(self._handle.pointer(), encoded)
+
+    def ledger(self) -> Ledger:
+        """What the session's turns have taken so far; a fork has books of its own."""
+        with self._handle.guard:
+            return _results.ledger(_ffi.session_ledger(self._handle.pointer()))
+
+    def estimate(self, input: Optional[Input] = None) -> Estimate:
+        """Tokens that `input` will take in the next turn's input, besides the context so far
+        (ledger().context_tokens). Learns from what the server reports. Sends nothing."""
+        encoded = encode_input(input)
+        with self._handle.guard:
+            return _results.estimate(_ffi.session_estimate(self._handle.pointer(), encoded))
 
     @property
     def descriptor(self) -> int:

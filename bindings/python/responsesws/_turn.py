@@ -86,6 +86,16 @@ class TurnBase:
         return self._result(lambda result: _results.usage(result.usage))
 
     @property
+    def input_transformations(self) -> List[Dict[str, Any]]:
+        """Input items that the server changed or kept from the model, with the reasons (the
+        response's field of that name)."""
+        received: bytes = self._result(lambda result: result.input_transformations.copy())
+        if not received:
+            return []
+        parsed: List[Dict[str, Any]] = json.loads(received.decode("utf-8", "surrogatepass"))
+        return parsed
+
+    @property
     def response_json(self) -> bytes:
         """The response object of the terminal event as received; empty before."""
         received: bytes = self._result(lambda result: result.response.copy())
