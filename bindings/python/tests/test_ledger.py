@@ -1,4 +1,4 @@
-"""What turns take and will take, and calls that are given up."""
+"""What turns take and will take."""
 
 import base64
 
@@ -6,8 +6,6 @@ import pytest
 
 import responsesws
 from peer import SECONDS, message
-
-TOOLS = [{"type": "function", "name": "work", "parameters": {"type": "object", "properties": {}}}]
 
 
 def reporting(*input_tokens, **response):
@@ -88,16 +86,6 @@ def test_a_vocabulary_that_is_none_fails_the_client(connect, tmp_path):
     broken.write_text("what?\n")
     with pytest.raises(responsesws.InvalidArgument, match="line 1"):
         connect("ws://127.0.0.1:9/v1", vocabulary_file=str(broken))
-
-
-def test_calls_that_nobody_answers_can_be_given_up(server, connect):
-    session = connect(server()).session(model="rules", store=False, tools=TOOLS)
-    calls = session.run("PARALLEL 3").calls
-    with pytest.raises(responsesws.MissingOutput):
-        session.run("RECALL")
-    turn = session.run([calls[1].output("x"), {"role": "user", "content": "RECALL"}], abandon_calls=True)
-    assert turn.stats.full_reason == "calls_abandoned"
-    assert session.run("RECALL").stats.is_delta
 
 
 def test_input_transformations_are_shown(talk):

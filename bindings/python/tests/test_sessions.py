@@ -179,6 +179,16 @@ def test_a_changed_setting_is_a_delta_and_a_cache_break(server, connect):
     assert session.run("hello", instructions="Be brief.").stats.cache_break == ""
 
 
+def test_calls_that_nobody_answers_can_be_given_up(server, connect):
+    session = connect(server()).session(model="rules", store=False, tools=TOOLS)
+    calls = session.run("PARALLEL 3").calls
+    with pytest.raises(responsesws.MissingOutput):
+        session.run("RECALL")
+    turn = session.run([calls[1].output("x"), {"role": "user", "content": "RECALL"}], abandon_calls=True)
+    assert turn.stats.full_reason == "calls_abandoned"
+    assert session.run("RECALL").stats.is_delta
+
+
 def test_steering(server, connect):
     session = connect(server()).session(model="gpt-6-rules", store=False)
     turn = session.start("SLOW 5000 first words")
