@@ -1,9 +1,16 @@
 import FoundationEssentials
+import ResponsesWS
 
 /// The three tools over one directory, as docs/explorer-tools.md describes them. Paths come from the
 /// model: nothing outside the root, nothing hidden, no build output, no symbolic links.
-struct Tools {
+struct Tools: Sendable {
   let root: String
+
+  /// By the names of their declarations.
+  var functions: [String: Tool] {
+    let tool = Tool { [self] call in run(call.name, arguments: call.arguments) }
+    return ["list_files": tool, "read_file": tool, "search": tool]
+  }
 
   private static let leftOut: Set<Substring> = [
     "build", "node_modules", "__pycache__", "venv", "target", "dist",

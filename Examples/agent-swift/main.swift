@@ -28,42 +28,29 @@ let question =
   : "How does this project work? Name the parts, follow one request through them, and cite files "
     + "and lines."
 
-struct Totals {
-  var turns = 0
-  var calls = 0
-  var sent = 0
-  var overHTTP = 0
-}
-
-func explore(_ session: Session) async throws -> Totals {
-  var totals = Totals()
-  var input = [InputItem.user(question)]
-  for _ in 1...100 {
-    let turn = try session.start(input)
-    for try await event in turn where event.kind == .outputTextDelta {
-      show(event.delta)
-    }
-    if !turn.text.isEmpty { show("\n") }
-    input = turn.calls.map { call in
-      let output = tools.run(call.name, arguments: call.arguments)
-      show("  \(call.name) \(call.arguments) -> \(output.utf8.count) bytes\n")
-      return call.output(output)
-    }
-    totals.turns += 1
-    totals.calls += turn.calls.count
-    totals.sent += turn.stats.requestBytes
-    totals.overHTTP += turn.stats.fullRequestBytes
-    report(turn.stats, totals.turns)
-    if input.isEmpty { return totals }
+/// The library runs the loop; this program shows it.
+func explore(_ session: Session) async throws -> Run {
+  var options = Run.Options()
+  options.maxTurns = 100
+  options.onEvent = { event, _ in
+    if event.kind == .outputTextDelta { show(event.delta) }
   }
-  throw ResponsesError(.limit, "There was no answer after 100 turns.")
+  options.onTurn = { turn, results in
+    if !turn.text.isEmpty { show("\n") }
+    for result in results {
+      let call = result.call
+      show("  \(call.name) \(call.arguments) -> \(result.output.utf8.count) bytes\n")
+    }
+    report(turn.stats)
+  }
+  return try await session.run(question, tools: tools.functions, options: options)
 }
 
-func report(_ stats: TurnStats, _ number: Int) {
+func report(_ stats: TurnStats) {
   let first = tenths(Double(stats.firstEvent ?? 0) / 1e6)
   let total = tenths(Double(stats.end ?? 0) / 1e6)
   show(
-    "[turn \(number)] sent \(stats.requestBytes) bytes, over HTTP \(stats.fullRequestBytes); "
+    "[turn] sent \(stats.requestBytes) bytes, over HTTP \(stats.fullRequestBytes); "
       + "first event \(first) ms, total \(total) ms\n")
 }
 
@@ -82,11 +69,13 @@ do {
        "instructions":"You explore a source tree with your tools before you answer. Read what you cite; cite as path:line.",
        "tools":\#(Tools.declarations)}
       """#)
-  let totals = try await explore(session)
-  let ratio = Double(totals.overHTTP) / Double(max(1, totals.sent))
+  let run = try await explore(session)
+  let sent = run.turns.reduce(0) { $0 + $1.stats.requestBytes }
+  let overHTTP = run.turns.reduce(0) { $0 + $1.stats.fullRequestBytes }
+  let ratio = Double(overHTTP) / Double(max(1, sent))
   show(
-    "\n\(totals.turns) turns, \(totals.calls) tool calls: \(totals.sent) bytes sent, "
-      + "\(totals.overHTTP) over HTTP (\(tenths(ratio)) times as many)\n")
+    "\n\(run.turns.count) turns, \(run.results.count) tool calls: \(sent) bytes sent, "
+      + "\(overHTTP) over HTTP (\(tenths(ratio)) times as many)\n")
   try client.close()
 } catch {
   show("\(error)\n")

@@ -1,3 +1,5 @@
+import RWSJSON
+
 /// A tool call that the caller answers in the session's next turn.
 public struct ToolCall: Sendable, Equatable {
   public enum Kind: Int32, Sendable {
@@ -24,4 +26,23 @@ public struct ToolCall: Sendable, Equatable {
 
   package var itemID = ""
   package var outputIndex: Int64 = -1
+}
+
+extension ToolCall {
+  /// Whole, and not cut off by the end of its response: it can be run.
+  package var isRunnable: Bool {
+    guard isComplete else { return false }
+    let status = (try? JSONValue(parsing: itemBytes))?["status"]?.string
+    return status != "in_progress" && status != "incomplete"
+  }
+
+  /// Why the arguments of a function call are not what they should be; nil: they are.
+  package var argumentsProblem: String? {
+    guard kind == .function else { return nil }
+    do {
+      return try JSONValue(parsing: argumentBytes).kind == .object ? nil : "must be a JSON object"
+    } catch {
+      return "are no valid JSON: \(error)"
+    }
+  }
 }
