@@ -13,9 +13,10 @@ extension ClientMachine {
   ) {
     let execution = turn.execution
     if let seat = turn.seat {
-      seat.connection.quarantine(seat.lane)
+      seat.connection.quarantine(seat.lane, turn.quarantine(hasEnded: false))
       seat.connection.dismiss(turn.session, now: now)
       decidePause(seat.connection)
+      watchIdle(seat.connection, now)
     }
     turn.session.queue.removeAll { $0 === turn }
     end(turn, outcome, error.with(execution), now)
@@ -113,16 +114,17 @@ extension ClientMachine {
   }
 
   func watchIdle(_ connection: Connection, _ now: Instant) {
-    guard connection.state == .open, connection.tenants == 0 else { return }
+    guard connection.isServing, connection.tenants == 0 else { return }
     alarms.add(.idle(connection), at: now.advanced(byNanoseconds: limits.idleNanoseconds))
   }
 
   func closeIfIdle(_ connection: Connection, _ now: Instant) {
-    guard connection.state == .open, connection.tenants == 0, connection.inFlight == 0,
+    guard connection.isServing, connection.tenants == 0, connection.isAbandoned,
       now.nanoseconds(since: connection.idleSince) >= limits.idleNanoseconds
     else { return }
     actions.append(.close(connection))
     _ = remove(connection)
+    serve(connection.route, now)
   }
 
   /// A full queue stops the reading only where it stops nobody else's events.

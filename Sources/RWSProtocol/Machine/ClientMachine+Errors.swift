@@ -15,7 +15,7 @@ extension ClientMachine {
     case .awaitingSuccessor(let turn):
       for steer in turn.steers where steer.state.isAwaited { settle(steer, .returned(error)) }
       stopAwaiting(turn, now)
-    case .quarantined: drained(connection, lane, fields, text, now)
+    case .quarantined(let quarantine): drained(connection, lane, quarantine, now)
     case .running(let turn):
       if resend(turn, after: error, now) { return }
       append(fields, text, to: turn, now)
@@ -32,7 +32,7 @@ extension ClientMachine {
     let session = turn.session
     if error.status == .previousResponseNotFound, turn.stats.isDelta {
       session.chain.dropAnchor(.notFound)
-    } else if seat.lane > 0, session.route.lanes == .unknown, error.isAboutLanes {
+    } else if seat.lane > 0, session.route.lanes != .supported, error.isAboutLanes {
       session.route.lanes = .unsupported
     } else {
       return false
@@ -63,9 +63,11 @@ extension ClientMachine {
       }
       sessions.append(turn.session)
     }
-    for session in connection.seatedSessions where session.active?.seat == nil {
+    for session in connection.seatedSessions
+    where session.active?.seat == nil && session.awaited == nil {
       connection.dismiss(session, now: now)
     }
+    watchIdle(connection, now)
     closeIfRetired(connection, now)
     advance(sessions, connection.route, now)
   }

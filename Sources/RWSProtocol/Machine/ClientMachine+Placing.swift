@@ -2,9 +2,14 @@
 extension ClientMachine {
   /// Moves the session's head turn on as far as its lane allows.
   func pump(_ session: SessionState, _ now: Instant) {
+    var hasEndedTurns = false
     while !session.isClosed, session.awaited == nil {
       if session.active == nil {
-        guard !session.queue.isEmpty else { return }
+        guard !session.queue.isEmpty else {
+          // Its place, which it did not need, may be another's.
+          if hasEndedTurns { serve(session.route, now) }
+          return
+        }
         let turn = session.queue.removeFirst()
         turn.phase = .placing
         session.active = turn
@@ -13,6 +18,7 @@ extension ClientMachine {
       if !turn.isAligned {
         guard session.chain.align(with: turn.request) else {
           end(turn, .failed, .historyMoved, now)
+          hasEndedTurns = true
           continue
         }
         turn.isAligned = true
@@ -20,12 +26,14 @@ extension ClientMachine {
       let missing = session.chain.unanswered(by: turn.request)
       guard missing.isEmpty || turn.request.isAbandoningCalls else {
         end(turn, .failed, .missingOutput(missing), now)
+        hasEndedTurns = true
         continue
       }
       guard let seat = seat(session, now) else { return }
       let planned = session.chain.plan(turn.request, on: seat)
       if turn.request.isStrict, let reason = planned.fullReason, !reason.isExpected {
         end(turn, .failed, .fullResend(reason), now)
+        hasEndedTurns = true
         continue
       }
       return send(turn, planned, on: seat, now)
@@ -50,6 +58,11 @@ extension ClientMachine {
       noteConnected(session)
       guard seat.connection[seat.lane].pendingForks == 0 else { return nil }
       guard seat.connection.isUsable else {
+        // Full of what nobody waits for.
+        if seat.connection.isAbandoned {
+          abandon(seat.connection, now)
+          return self.seat(session, now)
+        }
         wait(session, in: &seat.connection.waiting)
         return nil
       }
@@ -60,7 +73,8 @@ extension ClientMachine {
   func findSeat(_ session: SessionState, _ now: Instant) -> Bool {
     let route = session.route
     if route.seat(session) { return true }
-    if route.mayDial {
+    let replaced = route.mayDial ? nil : route.deserted
+    if route.mayDial || replaced != nil {
       guard route.rate.take(now) else {
         if !route.isDialDue {
           route.isDialDue = true
@@ -68,6 +82,7 @@ extension ClientMachine {
         }
         return false
       }
+      if let replaced { abandon(replaced, now) }
       let connection = Connection(ConnectionID(nextConnection), route, now: now)
       nextConnection += 1
       route.add(connection)
@@ -75,6 +90,14 @@ extension ClientMachine {
       return route.place(session, on: connection)
     }
     return route.squeezeIn(session)
+  }
+
+  /// Cancelled responses go with it.
+  private func abandon(_ connection: Connection, _ now: Instant) {
+    actions.append(.close(connection))
+    for session in remove(connection) where session.isReadyToSend || session.isConnectWanted {
+      wait(session, in: &connection.route.waiting)
+    }
   }
 
   func wait(_ session: SessionState, in list: inout [SessionState]) {

@@ -12,14 +12,21 @@ extension ClientMachine {
     if fields.kind == .error {
       return received(error: fields, text, connection, now)
     }
+    if let event = SteerEvent(fields, text) {
+      return received(event, fields, text, connection, now)
+    }
     guard let lane = lane(of: fields, text, connection) else { return }
     switch connection[lane].use {
     case .idle: break
     case .running(let turn): received(fields, text, turn, now)
-    case .awaitingSuccessor(let turn): received(fields, text, after: turn, now)
-    case .quarantined:
-      guard fields.kind.isTerminal else { return }
-      drained(connection, lane, fields, text, now)
+    case .awaitingSuccessor(let turn):
+      if fields.kind == .responseCreated { succeed(turn, fields, text, now) }
+    case .quarantined(let quarantine):
+      if fields.kind.isTerminal {
+        drained(connection, lane, quarantine, now)
+      } else if fields.kind == .responseCreated, quarantine.hasEnded {
+        connection.quarantine(lane, Lane.Quarantine(responseID: ""))
+      }
     }
   }
 
@@ -45,9 +52,7 @@ extension ClientMachine {
       .customToolCallInputDone, .reasoningSummaryPartAdded, .reasoningSummaryPartDone,
       .reasoningSummaryTextDone, .reasoningTextDone:
       break
-    case .other:
-      _ = received(steering: fields, text, turn)
-    case .notice, .error:
+    case .other, .notice, .error:
       break
     case .responseCreated:
       turn.hasStarted = true
@@ -124,12 +129,17 @@ extension ClientMachine {
     settle(seat.connection, turn.session, now)
   }
 
-  /// The response of a cancelled turn has come to its end: the lane is free, and its cache holds that response.
+  /// The response of a cancelled turn has come to its end: the lane is free, and its cache holds that response,
+  /// unless what was steered into it goes on in a successor.
   func drained(
-    _ connection: Connection, _ lane: Int, _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer,
-    _ now: Instant
+    _ connection: Connection, _ lane: Int, _ quarantine: Lane.Quarantine, _ now: Instant
   ) {
     connection[lane].evict(.cancelled)
+    guard quarantine.awaitedSteers <= 0 else {
+      var quarantine = quarantine
+      quarantine.hasEnded = true
+      return connection.quarantine(lane, quarantine)
+    }
     connection.finish(lane)
     settle(connection, nil, now)
   }

@@ -31,32 +31,64 @@ extension ClientMachine {
     guard !turn.responseID.isEmpty, let seat = turn.seat else { return }
     for steer in turn.steers where steer.state == .queued {
       steer.state = .sent
+      steer.target = turn.responseID
       actions.append(
         .sendSteer(seat.connection, Steer.event(turn.responseID, steer.input), turn.request.id))
       report(steer.id, steer.state)
     }
   }
 
-  /// True if the event was about a steer.
+  /// What the server says of a steer is about the response that it was sent to, whatever the lane: of one that has
+  /// ended, or that it never had, it names none.
   func received(
-    steering fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ turn: ActiveTurn
-  ) -> Bool {
-    guard !turn.steers.isEmpty, let event = SteerEvent(fields, text) else { return false }
-    switch event {
-    case .accepted(let serverID):
-      // Answers come in the order of the sending.
-      guard let steer = turn.steers.first(where: { $0.state == .sent }) else { return true }
-      steer.serverID = serverID
-      settle(steer, .accepted)
-    case .pending(let serverID):
-      guard let steer = turn.steers.first(where: { $0.serverID == serverID }) else { return true }
-      settle(steer, .pending)
-    case .failed(let serverID, let error):
-      let named = turn.steers.first { serverID != nil && $0.serverID == serverID }
-      guard let steer = named ?? turn.steers.first(where: { $0.state == .sent }) else { return true }
-      settle(steer, .returned(error))
+    _ event: SteerEvent, _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer,
+    _ connection: Connection, _ now: Instant
+  ) {
+    if settlePending(event) { return }
+    let named = connection.lane(steeredTo: event.target)
+    guard let lane = named ?? lane(of: fields, text, connection) else { return }
+    switch connection[lane].use {
+    case .idle: break
+    case .running(let turn):
+      append(fields, text, to: turn, now)
+      settle(event, turn)
+    case .awaitingSuccessor(let turn):
+      settle(event, turn)
+      if !turn.steers.contains(where: { $0.state.isAwaited }) { stopAwaiting(turn, now) }
+    case .quarantined(var quarantine):
+      guard event.isLast else { return }
+      quarantine.awaitedSteers -= 1
+      connection.quarantine(lane, quarantine)
+      if quarantine.hasEnded { drained(connection, lane, quarantine, now) }
     }
-    return true
+  }
+
+  /// One that waits for the caller's outputs may fail yet. True if it is one.
+  private func settlePending(_ event: SteerEvent) -> Bool {
+    guard case .failed(let error) = event.verdict, !event.serverID.isEmpty else { return false }
+    for session in sessions.values {
+      guard let index = session.pendingSteers.firstIndex(where: { $0.serverID == event.serverID })
+      else { continue }
+      settle(session.pendingSteers.remove(at: index), .returned(error))
+      return true
+    }
+    return false
+  }
+
+  private func settle(_ event: SteerEvent, _ turn: ActiveTurn) {
+    // Answers come in the order of the sending.
+    let unanswered = turn.steers.first {
+      $0.state == .sent && (event.target.isEmpty || $0.target == event.target)
+    }
+    let named = turn.steers.first { !event.serverID.isEmpty && $0.serverID == event.serverID }
+    guard let steer = named ?? unanswered else { return }
+    switch event.verdict {
+    case .accepted:
+      steer.serverID = event.serverID
+      settle(steer, .accepted)
+    case .pending: settle(steer, .pending)
+    case .failed(let error): settle(steer, .returned(error))
+    }
   }
 
   func settle(_ steer: Steer, _ state: Steer.State) {
@@ -89,28 +121,23 @@ extension ClientMachine {
 
   private static let successorPatience: Int64 = 120_000_000_000
 
-  /// An event on a lane whose turn has ended and may have a successor.
-  func received(
-    _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, after turn: ActiveTurn, _ now: Instant
-  ) {
-    if fields.kind == .responseCreated { return succeed(turn, fields, text, now) }
-    guard received(steering: fields, text, turn) else { return }
-    if !turn.steers.contains(where: { $0.state.isAwaited }) { stopAwaiting(turn, now) }
-  }
-
-  private func succeed(
+  /// The turn has ended, and this is the `created` of what follows it.
+  func succeed(
     _ turn: ActiveTurn, _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant
   ) {
     guard let seat = turn.session.seat else { return }
     let session = turn.session
     session.awaited = nil
-    let steers = turn.steers.filter { $0.state.isAwaited }
+    let accepted = turn.steers.filter { $0.state == .accepted }
+    // Gateways may leave the answer out. Else one without answer came too late, and is still to be answered.
+    let steers = accepted.isEmpty ? turn.steers.filter { $0.state.isAwaited } : accepted
     let input = steers.reduce(into: TurnInput()) { $0.append($1.input) }
     let id = TurnID(Self.successorIDs | nextSuccessor)
     nextSuccessor += 1
     let request = TurnRequest(
       id: id, content: .new(input), settings: turn.request.settings, limits: turn.request.limits)
     let successor = ActiveTurn(request, session, start: now)
+    if !accepted.isEmpty { successor.steers = turn.steers.filter { $0.state == .sent } }
     successor.stats.fullReason = nil
     successor.stats.fullRequestBytes = session.chain.fullBytes(request)
     successor.phase = .waiting(seat, since: now)
@@ -137,15 +164,23 @@ extension ClientMachine {
 
   func expireSuccessor(of id: TurnID, in session: SessionID, _ now: Instant) {
     guard let turn = sessions[session]?.awaited, turn.request.id == id else { return }
-    loseSteers(
-      of: turn, ResponsesError(.timeout, "The server did not say what became of the steering input."))
+    let error = ResponsesError(
+      .timeout, "The server did not say what became of the steering input.")
     // A late successor must not be taken for the answer to what is sent next.
-    if let seat = turn.session.seat {
-      seat.connection.quarantine(seat.lane)
-      seat.connection.dismiss(turn.session, now: now)
-    }
-    turn.session.awaited = nil
+    abandonAwaited(of: turn.session, error, now)
     pump(turn.session, now)
+  }
+
+  /// The session goes on elsewhere.
+  func abandonAwaited(of session: SessionState, _ error: ResponsesError, _ now: Instant) {
+    guard let turn = session.awaited else { return }
+    session.awaited = nil
+    if let seat = session.seat {
+      seat.connection.quarantine(seat.lane, turn.quarantine(hasEnded: true))
+      seat.connection.dismiss(session, now: now)
+      watchIdle(seat.connection, now)
+    }
+    loseSteers(of: turn, error)
   }
 
   /// Nobody will hear of them any more.

@@ -79,8 +79,9 @@ package final class ClientMachine {
       actions.append(.connectEnded(id, ResponsesError(.closed, "The session was closed.")))
     }
     let error = ResponsesError(.cancelled, "The session was closed while the turn ran.")
-    if let awaited = session.awaited { loseSteers(of: awaited, .steeringLost) }
-    session.awaited = nil
+    abandonAwaited(of: session, .steeringLost, now)
+    for steer in session.pendingSteers { settle(steer, .unknown(.steeringLost)) }
+    session.pendingSteers = []
     let waiting = session.queue
     session.queue = []
     if let turn = session.active { abandon(turn, .cancelled, error, now) }

@@ -41,6 +41,7 @@ struct Chain {
       case .same(let generation, let tail) = whole.basis
     else { return true }
     guard generation == history.generation else { return false }
+    history.willBeCompared()
     if let tail { history.adopt(tail) }
     return true
   }
@@ -136,7 +137,9 @@ struct Chain {
 
   /// Whether what the next turn continues is the latest response of that very lane.
   func isAnchored(at seat: Seat) -> Bool {
-    anchor?.connection === seat.connection && anchor?.lane == seat.lane
+    guard let anchor else { return false }
+    return anchor.connection === seat.connection && anchor.lane == seat.lane
+      && seat.connection[seat.lane].latestResponseID == anchor.responseID
   }
 
   // MARK: Moving

@@ -87,9 +87,11 @@ package struct History: Sendable {
     }
   }
 
+  /// The caller gives all of it with each turn: what a compaction makes needless is kept too.
+  mutating func willBeCompared() { isCompared = true }
+
   /// The caller's own form of the items behind `boundary` takes their place; it says the same.
   mutating func adopt(_ tail: HistoryTail) {
-    isCompared = true
     rewrite(tail)
   }
 

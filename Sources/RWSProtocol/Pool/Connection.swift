@@ -38,6 +38,8 @@ package final class Connection {
     idleSince = now
   }
 
+  /// Open, be it only for what has begun.
+  var isServing: Bool { state == .open || state == .retiring }
   var isUsable: Bool { state == .open && inFlight < PoolLimits.inFlightMax }
 
   subscript(lane: Int) -> Lane {
@@ -49,6 +51,19 @@ package final class Connection {
   func lane(named name: UnsafeRawBufferPointer) -> Int? {
     guard let index = LaneName.index(name), index > 0, index < lanes.count else { return nil }
     return index
+  }
+
+  /// The lane whose turn, running or ended, has steered that response; nil: none has.
+  func lane(steeredTo responseID: String) -> Int? {
+    guard !responseID.isEmpty else { return nil }
+    return lanes.firstIndex { lane in
+      switch lane.use {
+      case .idle: false
+      case .running(let turn), .awaitingSuccessor(let turn):
+        turn.steers.contains { $0.target == responseID }
+      case .quarantined(let quarantine): quarantine.responseID == responseID
+      }
+    }
   }
 
   // MARK: Tenants
@@ -106,9 +121,12 @@ package final class Connection {
     lanes[lane].use = .awaitingSuccessor(turn)
   }
 
-  func quarantine(_ lane: Int) {
-    lanes[lane].use = .quarantined
+  func quarantine(_ lane: Int, _ quarantine: Lane.Quarantine) {
+    lanes[lane].use = .quarantined(quarantine)
   }
+
+  /// What the server still works on here, nobody waits for.
+  var isAbandoned: Bool { lanes.allSatisfy { $0.isIdle || $0.isQuarantined } }
 
   func finish(_ lane: Int) {
     guard !lanes[lane].isIdle else { return }

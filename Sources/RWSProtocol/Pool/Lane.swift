@@ -6,9 +6,17 @@ struct Lane {
     case running(ActiveTurn)
     /// A cancelled turn's response runs on, for the API has no cancel. Until its terminal event nothing else may
     /// be sent here, lest a late event answer the next request.
-    case quarantined
+    case quarantined(Quarantine)
     /// The turn has ended; the server may let another follow by itself.
     case awaitingSuccessor(ActiveTurn)
+  }
+
+  struct Quarantine {
+    let responseID: String
+    /// Steers of which the server may make a successor: its events come on this lane too.
+    var awaitedSteers = 0
+    /// The response has ended; a successor is due.
+    var hasEnded = false
   }
 
   var use = Use.idle
@@ -23,6 +31,10 @@ struct Lane {
 
   var isIdle: Bool {
     if case .idle = use { true } else { false }
+  }
+
+  var isQuarantined: Bool {
+    if case .quarantined = use { true } else { false }
   }
 
   /// A new response takes the cache's place.

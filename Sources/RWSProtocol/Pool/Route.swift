@@ -5,7 +5,8 @@
 ///    sessions, so that each may run at any time.
 /// 3. Else a new connection is dialled, within the bounds on their number and rate.
 /// 4. Else it joins one with more sessions; then it takes the lane of the session that has been idle the longest.
-/// 5. Else it waits, first come, first served.
+/// 5. Before that, a connection gives way on which nothing but cancelled responses run on.
+/// 6. Else it waits, first come, first served.
 final class Route {
   let id: RouteID
   let dialect: Dialect
@@ -59,6 +60,11 @@ final class Route {
       best = connection
     }
     return best.map { place(session, on: $0) } ?? false
+  }
+
+  /// By rule 5.
+  var deserted: Connection? {
+    connections.first { $0.isServing && $0.tenants == 0 && $0.inFlight > 0 && $0.isAbandoned }
   }
 
   /// Seats the session by rule 4.

@@ -111,6 +111,12 @@ final class ActiveTurn {
     stats.sent = elapsed(now)
   }
 
+  /// What is left for its lane to wait for when nobody waits for the turn any more.
+  func quarantine(hasEnded: Bool) -> Lane.Quarantine {
+    Lane.Quarantine(
+      responseID: responseID, awaitedSteers: steers.count { $0.state.isAwaited }, hasEnded: hasEnded)
+  }
+
   /// Back to the start, to be sent again.
   func rewind(reason: String) {
     phase = .placing

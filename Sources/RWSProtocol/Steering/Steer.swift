@@ -40,6 +40,8 @@ package final class Steer {
   let id: SteerID
   let input: TurnInput
   var state = State.queued
+  /// The response that it was sent to.
+  var target = ""
   /// The server's name for it, from `accepted` on.
   var serverID = ""
 
@@ -64,27 +66,50 @@ package final class Steer {
 }
 
 /// What a server says of a steer.
-enum SteerEvent {
-  case accepted(serverID: String)
-  case pending(serverID: String)
-  /// Without an id where it failed before it got one.
-  case failed(serverID: String?, ResponsesError)
+struct SteerEvent {
+  enum Verdict {
+    case accepted
+    case pending
+    case failed(ResponsesError)
+  }
+
+  let verdict: Verdict
+  /// Empty where it failed before it got one.
+  let serverID: String
+  /// The response that it was sent to; empty if it is not told.
+  let target: String
+
+  /// Nothing comes of it by itself.
+  var isLast: Bool {
+    switch verdict {
+    case .accepted: false
+    case .pending, .failed: true
+    }
+  }
 
   /// nil: another kind of event.
   init?(_ fields: ScannedEvent, _ text: UnsafeRawBufferPointer) {
-    guard let type = fields.type.string(in: text), type.hasPrefix("response.steer."),
+    guard fields.kind == .other, Self.isMeant(fields.type.content(in: text)),
       let event = try? JSONValue(parsing: text)
     else { return nil }
-    let serverID = event["steer"]?["id"]?.string
-    switch type {
-    case "response.steer.accepted": self = .accepted(serverID: serverID ?? "")
-    case "response.steer.pending": self = .pending(serverID: serverID ?? "")
+    serverID = event["steer"]?["id"]?.string ?? ""
+    target = event["steer"]?["previous_response_id"]?.string ?? ""
+    switch event["type"]?.string {
+    case "response.steer.accepted": verdict = .accepted
+    case "response.steer.pending": verdict = .pending
     case "response.steer.failed":
       var error = ResponsesError(
         APIErrorFields(fields, in: text), fallback: .api, body: text)
       error.execution = .rejected
-      self = .failed(serverID: serverID, error)
+      verdict = .failed(error)
     default: return nil
     }
+  }
+
+  /// Unknown events are many; few of them are parsed.
+  private static func isMeant(_ type: UnsafeRawBufferPointer) -> Bool {
+    let prefix: StaticString = "response.steer."
+    guard type.count > prefix.utf8CodeUnitCount else { return false }
+    return JSONText(UnsafeRawBufferPointer(rebasing: type[..<prefix.utf8CodeUnitCount])).matches(prefix)
   }
 }

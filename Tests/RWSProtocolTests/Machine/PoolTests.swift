@@ -152,6 +152,75 @@ import Testing
     #expect(driver.connects.count == 5 && driver.sent.count == 5)
   }
 
+  @Test("A server that refuses two names at once gets both requests again without them")
+  func twoRefusedNames() throws {
+    let driver = try MachineDriver(lanes: .unknown)
+    let turns = try sessions(driver, 3).map { try driver.start(user, in: $0) }
+    driver.open()
+    for turn in turns.dropFirst() {
+      let refused = try #require(driver.request(turn))
+      #expect(refused.lane == "lane-1")
+      driver.receive(
+        #"{"type":"error","status":400,"error":{"code":"unknown_parameter","param":"stream_id","message":"no"}}"#,
+        on: refused.connection)
+    }
+    driver.open()
+    #expect(turns.allSatisfy { driver.request($0)?.lane == nil && driver.ends[$0] == nil })
+  }
+
+  @Test("At the cap a connection gives way on which only a cancelled response runs on, and never ends")
+  func desertedConnection() throws {
+    let driver = try MachineDriver(lanes: .unsupported, limits: unlimitedRate(connections: 1))
+    let hung = try driver.start(user)
+    driver.open()
+    driver.cancel(hung)
+    let next = try driver.start(user)
+    #expect(driver.closes.count == 1 && driver.connects.count == 2)
+    driver.open()
+    #expect(driver.request(next) != nil)
+  }
+
+  @Test("A connection full of cancelled responses that never end is given up")
+  func fullOfCancelledResponses() throws {
+    let driver = try MachineDriver(lanes: .supported, limits: unlimitedRate(connections: 1))
+    let all = sessions(driver, 17)
+    let turns = try all.map { try driver.start(user, in: $0) }
+    driver.open()
+    #expect(driver.sent.count == 16)
+    for turn in turns.dropLast() { driver.cancel(turn) }
+    driver.open()
+    #expect(driver.closes.count == 1)
+    #expect(driver.request(try #require(turns.last)) != nil)
+  }
+
+  @Test("Nobody uses a connection on which only a cancelled response runs on: it is closed when idle")
+  func idleButForTheCancelled() throws {
+    var limits = PoolLimits()
+    limits.idleNanoseconds = 100
+    let driver = try MachineDriver(lanes: .supported, limits: limits)
+    let turn = try driver.start(user)
+    driver.open()
+    driver.cancel(turn)
+    driver.close()
+    driver.advance(nanoseconds: 100)
+    #expect(driver.closes.count == 1)
+  }
+
+  @Test("A session whose turns end before they are sent gives its place to those who wait")
+  func placeNotNeeded() throws {
+    let driver = try MachineDriver(lanes: .unsupported, limits: unlimitedRate(connections: 1))
+    let all = sessions(driver, 2)
+    let first = try driver.start(user, in: all[0])
+    // Does not answer the call that the first turn brings.
+    let second = try driver.start(user, in: all[0])
+    driver.open()
+    let waiting = try driver.start(user, in: all[1])
+    driver.receive(Wire.created("r1"), Wire.callDone("c1"), Wire.completed("r1"))
+    #expect(driver.ends[first]?.outcome == .completed)
+    #expect(driver.ends[second]?.error?.status == .missingOutput)
+    #expect(driver.request(waiting) != nil)
+  }
+
   @Test("Without lanes, at the cap: sessions take turns, first come, first served")
   func lanelessCap() throws {
     let driver = try MachineDriver(lanes: .unsupported, limits: unlimitedRate(connections: 2))

@@ -164,4 +164,132 @@ import Testing
       }
     }
   }
+
+  @Test("Still unanswered when the successor begins: sent too late, and it may come back")
+  func tooLateForSuccessor() throws {
+    let (driver, turn) = try running()
+    let first = try driver.steer(turn, "first", responseID: "r1")
+    driver.receive(Wire.steer("accepted", "s1", "r1"))
+    let second = try driver.steer(turn, "second")
+    driver.receive(Wire.messageDone("r1", "one"), Wire.steered("r1"), Wire.created("r2"))
+    #expect(driver.steers[first]?.last == .committed && driver.steers[second]?.last == .sent)
+    driver.receive(
+      Wire.steerFailed(nil, "r1", code: "response_already_completed"), Wire.messageDone("r2", "two"),
+      Wire.completed("r2"))
+    #expect(isReturned(driver, second))
+    #expect(try texts(driver) == ["hi", "one", "first", "two"])
+  }
+
+  @Test("A failure names no lane when the response has ended: it is found by the response")
+  func failureWithoutLane() throws {
+    let driver = try MachineDriver(lanes: .supported)
+    let other = driver.openSession()
+    // On the default lane, and on another.
+    let turns = [try driver.start(user), try driver.start(user, in: other)]
+    driver.open()
+    driver.receive(Wire.created("r1"), Wire.on("lane-1", Wire.created("r2")))
+    let steers = try zip(turns, ["r1", "r2"]).map { try driver.steer($0, "left", responseID: $1) }
+    driver.receive(
+      Wire.on("lane-1", Wire.completed("r2")),
+      Wire.steerFailed(nil, "r2", code: "response_already_completed"))
+    #expect(driver.steers[steers[0]] == [.sent])
+    #expect(isReturned(driver, steers[1]))
+    let next = try driver.start(user, in: other)
+    #expect(driver.request(next)?.previousResponseID == "r2")
+  }
+
+  @Test("Cancelled after an accepted steer: nothing is sent on the lane until the successor has ended")
+  func cancelledWithSuccessor() throws {
+    let (driver, turn) = try running()
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(Wire.steer("accepted", "s1", "r1"))
+    driver.cancel(turn)
+    driver.receive(Wire.steered("r1"))
+    let next = try driver.start(user)
+    #expect(driver.request(next)?.lane == "lane-1")
+    driver.receive(Wire.created("r2"), Wire.messageDone("r2", "late"), Wire.completed("r2"))
+    driver.answer(try #require(driver.request(next)), "r3")
+    #expect(try texts(driver) == ["hi", "hello"])
+    let third = try driver.start(user, in: driver.openSession())
+    #expect(driver.request(third)?.lane == nil)
+    guard case .unknown? = driver.steers[steer]?.last else {
+      Issue.record("not unknown")
+      return
+    }
+  }
+
+  @Test("Closing a session whose successor is due settles its steers and keeps the lane out of use")
+  func closedWhileDue() throws {
+    let (driver, turn) = try running()
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(Wire.steer("accepted", "s1", "r1"), Wire.steered("r1"))
+    driver.close()
+    #expect(driver.steers[steer]?.last?.isSettled == true)
+    let other = try driver.start(user, in: driver.openSession())
+    #expect(driver.request(other)?.lane == "lane-1")
+    driver.receive(Wire.created("r2"), Wire.completed("r2"))
+    let third = try driver.start(user, in: driver.openSession())
+    #expect(driver.request(third)?.lane == nil)
+  }
+
+  /// The response `r1` has ended with a call; its steer `s1` is pending.
+  private func pendingSteer(_ settings: String) throws -> (MachineDriver, SteerID) {
+    var limits = PoolLimits()
+    limits.connectionsMax = 1
+    let driver = try MachineDriver(settings: settings, lanes: .unsupported, limits: limits)
+    let turn = try driver.start(user)
+    driver.open()
+    driver.receive(Wire.created("r1"))
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(
+      Wire.steer("accepted", "s1", "r1"), Wire.callDone("c1"), Wire.completed("r1"),
+      Wire.steer("pending", "s1", "r1"))
+    return (driver, steer)
+  }
+
+  @Test("Closing a session settles the steers that wait for its tool outputs")
+  func closedWhilePending() throws {
+    let (driver, steer) = try pendingSteer(#"{"model":"m","store":false}"#)
+    driver.close()
+    #expect(driver.steers[steer]?.last?.isSettled == true)
+  }
+
+  @Test("A pending steer whose lane goes on without it fails: it is returned, not committed")
+  func failedWhilePending() throws {
+    let (driver, steer) = try pendingSteer(#"{"model":"m","store":true}"#)
+    driver.answer(
+      try #require(driver.request(try driver.start(user, in: driver.openSession()))), "r2")
+    driver.receive(Wire.steerFailed("s1", "r1", code: "successor_creation_failed"))
+    #expect(isReturned(driver, steer))
+  }
+
+  @Test("A pending steer is not committed by a request to a lane that another response has taken")
+  func pendingElsewhere() throws {
+    let (driver, steer) = try pendingSteer(#"{"model":"m","store":true}"#)
+    driver.answer(
+      try #require(driver.request(try driver.start(user, in: driver.openSession()))), "r2")
+    let next = try driver.start(#"[{"type":"function_call_output","call_id":"c1","output":"x"}]"#)
+    #expect(driver.request(next)?.previousResponseID == "r1")
+    guard case .unknown? = driver.steers[steer]?.last else {
+      Issue.record("not unknown")
+      return
+    }
+  }
+
+  @Test("The age limit met while a successor is due: it still comes, and the connection ends after it")
+  func limitWhileDue() throws {
+    let (driver, turn) = try running()
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(
+      Wire.steer("accepted", "s1", "r1"), Wire.steered("r1"),
+      Wire.error("websocket_connection_limit_reached"), Wire.created("r2"))
+    #expect(driver.steers[steer]?.last == .committed && driver.closes.isEmpty)
+    driver.receive(Wire.messageDone("r2", "two"), Wire.completed("r2"))
+    #expect(driver.ends[try #require(driver.successors[turn])]?.outcome == .completed)
+    #expect(driver.closes.count == 1)
+  }
+
+  private func isReturned(_ driver: MachineDriver, _ steer: SteerID) -> Bool {
+    if case .returned? = driver.steers[steer]?.last { true } else { false }
+  }
 }

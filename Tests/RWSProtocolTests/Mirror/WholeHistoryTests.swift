@@ -31,6 +31,19 @@ import Testing
     #expect(sentItems(driver, turn) == [two])
   }
 
+  @Test("A compaction item does not make the history before it unknown: what follows is a delta")
+  func compaction() throws {
+    let (driver, answer) = try begun()
+    let compaction = #"{"id":"cmp","type":"compaction","encrypted_content":"x"}"#
+    try driver.start(history: "[\(one),\(answer),\(two)]")
+    driver.receive(
+      Wire.created("r2"), #"{"type":"response.output_item.done","output_index":0,"item":\#(compaction)}"#,
+      Wire.completed("r2"))
+    let turn = try driver.start(history: "[\(one),\(answer),\(two),\(compaction),\(one)]")
+    #expect(driver.request(turn)?.previousResponseID == "r2")
+    #expect(sentItems(driver, turn) == [one])
+  }
+
   @Test("White space between items is the caller's")
   func whiteSpace() throws {
     let (driver, answer) = try begun()
