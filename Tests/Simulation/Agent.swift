@@ -1,44 +1,106 @@
+import RWSJSON
 import RWSProtocol
 
 /// What a caller knows of its session: the history as a plain HTTP client would keep it.
 final class Agent {
-  var history: [String] = []
-  var openCalls: [String] = []
-  var running: TurnID?
+  struct Manner {
+    /// Gives its whole history with each turn.
+    var isWhole = false
+    /// … as its own JSON library writes it.
+    var rewrites = false
+    var steers = false
+    /// Starts the next turn before the last one has ended.
+    var isHasty = false
+    var isSlow = false
+  }
+
+  let id: SessionID
+  var manner = Manner()
+  var history: [Int] = []
+  var openCalls: [Int] = []
+  /// Turns that have not ended, as the machine has them in line.
+  var line: [TurnID] = []
   /// Turns to finish in the phase without faults.
   var remaining = 0
   var isStored = false
-  /// Gives its whole history with each turn.
-  var isWhole = false
+  var isClosed = false
+  var model = "m"
+  var instructions: String?
+  var tools: String?
+  /// Of the last committed turn.
+  var committed: SimTurn.Wanted?
+
+  init(_ id: SessionID) { self.id = id }
+
+  var wanted: SimTurn.Wanted {
+    SimTurn.Wanted(model: model, instructions: instructions ?? "", tools: tools ?? "")
+  }
 
   func settings(turn: String) -> Settings {
-    let json =
-      #"{"model":"m","store":\#(isStored),"metadata":{"turn":"\#(turn)"}}"#
-    return (try? Settings(json: Array(json.utf8))) ?? Settings()
+    var json = #"{"model":"\#(model)","store":\#(isStored),"metadata":{"turn":"\#(turn)"}"#
+    if let instructions { json += #","instructions":"\#(instructions)""# }
+    if let tools { json += #","tools":\#(tools)"# }
+    return (try? Settings(json: Array((json + "}").utf8))) ?? Settings()
+  }
+
+  /// An item as this caller writes it down.
+  func form(of text: String) -> String {
+    guard manner.rewrites, let value = try? JSONValue(parsing: text), value["type"] != nil,
+      !value.members.contains(where: { $0.key == "n" })
+    else { return text }
+    let members = value.members.reversed().map {
+      "\"\($0.key)\" : \(String(decoding: $0.value.bytes, as: UTF8.self))"
+    }
+    return "{ \(members.joined(separator: " , ")) }"
   }
 }
 
 /// One turn as its caller sees it.
 final class SimTurn {
-  let id: TurnID
-  let session: SessionID
-  var input: [String] = []
-  var contextBefore: [String] = []
-  var ends = 0
-  /// When the machine was told of the response's end.
-  var terminalSeen: Int64?
-  private(set) var responseID = ""
-  private var types: [String] = []
-
-  init(_ id: TurnID, _ session: SessionID) {
-    self.id = id
-    self.session = session
+  struct Wanted: Equatable {
+    let model: String
+    let instructions: String
+    let tools: String
   }
 
-  var tag: String { "turn-\(id.value)" }
+  let id: TurnID
+  /// What the server calls it.
+  let tag: String
+  let agent: Agent
+  let wanted: Wanted
+  /// What the caller gave, and before it the steers that its request committed.
+  var input: [Int] = []
+  private(set) var steersAhead = 0
+  /// The caller gave another history than the one so far.
+  var changedHistory: [Int]?
+  /// What was there when it ended.
+  var contextBefore: [Int]?
+  var isWarmUp = false
+  var isStrict = false
+  var end: TurnEnd?
+  var ends = 0
+  var successors = 0
+  private(set) var responseID = ""
+  private var types: [String] = []
+  private(set) var resends: [String] = []
+
+  init(_ id: TurnID, tag: String, _ agent: Agent, wanted: Wanted) {
+    self.id = id
+    self.tag = tag
+    self.agent = agent
+    self.wanted = wanted
+  }
+
+  var isSuccessor: Bool { tag.contains("+") }
+
+  func putAhead(_ steer: Int) {
+    input.insert(steer, at: steersAhead)
+    steersAhead += 1
+  }
 
   func received(_ event: Event) {
-    types.append(event.type)
+    if event.type == "rws.resent" { resends.append(event.json) }
+    types.append(event.kind == .error ? "error" : event.type)
     guard event.type == "response.created" else { return }
     let id = event.response.split(separator: "\"").dropFirst(3).first ?? ""
     if !responseID.isEmpty { types.append("(a second response \(id))") }
@@ -47,9 +109,12 @@ final class SimTurn {
 
   /// nil: created first, then output, the end last, each once.
   var orderProblem: String? {
-    let seen = types.filter { !$0.hasPrefix("rws.") }
+    let seen = types.filter {
+      $0.hasPrefix("response.") && !$0.hasPrefix("response.steer.") || $0 == "error" || $0.hasPrefix("(")
+    }
     if let second = seen.first(where: { $0.hasPrefix("(") }) { return second }
-    if let first = seen.first, first != "response.created", first != "error" {
+    // A failure needs no beginning.
+    if let first = seen.first, !["response.created", "error", "response.failed"].contains(first) {
       return "began with \(first)"
     }
     let ends = ["response.completed", "response.incomplete", "response.failed", "error"]
@@ -57,5 +122,19 @@ final class SimTurn {
       return "went on after \(seen[end])"
     }
     return nil
+  }
+}
+
+/// Input for a running response, as its caller sees it.
+final class SimSteer {
+  let id: SteerID
+  let agent: Agent
+  let item: Int
+  var state = Steer.State.queued
+
+  init(_ id: SteerID, _ agent: Agent, item: Int) {
+    self.id = id
+    self.agent = agent
+    self.item = item
   }
 }

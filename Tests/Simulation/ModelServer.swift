@@ -3,71 +3,66 @@ import RWSJSON
 /// The service as protocol.md has it, written independently of the client's machine: it reads requests as JSON
 /// and keeps its own idea of every context.
 final class ModelServer {
+  /// Settings as the model sees them.
+  struct Instructions: Equatable {
+    var model = ""
+    var instructions = ""
+    var tools = ""
+  }
+
   struct Execution {
     let turn: String
     /// What the model saw: previous input and output, then the request's input.
-    let context: [String]
-    let output: [String]
+    let context: [Int]
+    let settings: Instructions
+    fileprivate(set) var output: [Int]
     let responseID: String
+    /// It continued what the server held.
+    let isDelta: Bool
   }
 
+  struct Stored {
+    let context: [Int]
+    let instructions: String
+  }
+
+  let conditions: Conditions
+  let items: ItemTable
+  var random: SeededRandom
+  var hasFaults = true
   /// Of the model, whatever connection it came over; survives restarts.
   private(set) var executions: [String: [Execution]] = [:]
-  private var stored: [String: [String]] = [:]
+  /// How often each steer's text went into a context by itself.
+  private(set) var appliedSteers: [Int: Int] = [:]
+  private var stored: [String: Stored] = [:]
   private var nextID = 0
-  var random: SeededRandom
-  let hasLanes: Bool
-  /// Whether the client knew the end of that turn. While it does not, a fork of what the turn continues, or what goes on
-  /// after the turn was cancelled, may come too late.
-  var wasEndKnown: (_ turn: String, _ time: Int64) -> Bool = { _, _ in true }
+  /// When the client was told of that turn's end; nil: not yet. Until then a fork of what the turn continues, or what
+  /// goes on after the turn was cancelled, may come too late.
+  var endTold: (_ turn: String) -> Int64? = { _ in nil }
+  /// Whether anybody still waits for that turn.
+  var isAwaited: (_ turn: String) -> Bool = { _ in true }
 
-  init(seed: UInt64, hasLanes: Bool) {
+  init(_ conditions: Conditions, _ items: ItemTable, seed: UInt64) {
+    self.conditions = conditions
+    self.items = items
     random = SeededRandom(seed: seed)
-    self.hasLanes = hasLanes
   }
 
-  /// What one lane of one connection has in its cache.
-  struct Lane {
-    var latest: (id: String, context: [String])?
-    var queue: [(request: JSONValue, sent: Int64)] = []
-    var isRunning = false
+  func note(_ execution: Execution) { executions[execution.turn, default: []].append(execution) }
+
+  /// The response ended early.
+  func cut(_ turn: String, _ responseID: String, _ output: [String]) {
+    guard let index = executions[turn]?.firstIndex(where: { $0.responseID == responseID }) else { return }
+    executions[turn]?[index].output = output.map(items.intern)
   }
 
-  func note(_ execution: Execution) {
-    executions[execution.turn, default: []].append(execution)
-  }
+  func noteApplied(_ steer: Int) { appliedSteers[steer, default: 0] += 1 }
 
   func makeID(_ prefix: String) -> String {
     nextID += 1
     return "\(prefix)_\(nextID)"
   }
 
-  func store(_ id: String, _ context: [String]) { stored[id] = context }
-  func storedContext(_ id: String) -> [String]? { stored[id] }
-
-  /// The answer of the model to a context: what comes out, and how it ends.
-  func answer(_ turn: String) -> (output: [String], ending: Ending) {
-    var output: [String] = []
-    if random.oneIn(4) {
-      output.append(
-        #"{"id":"\#(makeID("rs"))","type":"reasoning","summary":[],"encrypted_content":"\#(random.next())"}"#)
-    }
-    if random.oneIn(3) {
-      for _ in 0...random.below(3) {
-        let call = makeID("call")
-        output.append(
-          #"{"id":"fc_\#(call)","type":"function_call","call_id":"\#(call)","name":"f","arguments":"{\"n\":1.0}","status":"completed"}"#)
-      }
-    } else if random.oneIn(12) {
-      output.append(#"{"type":"vendor_item","n":9007199254740993,"s":"a\u0000b"}"#)
-    } else {
-      output.append(
-        #"{"id":"\#(makeID("msg"))","type":"message","role":"assistant","status":"completed","content":[{"type":"output_text","text":"to \#(turn)","annotations":[]}]}"#)
-    }
-    let ending: Ending =
-      random.oneIn(20) ? .failed : random.oneIn(15) && !output.contains { $0.contains("_call") } ? .incomplete : .completed
-    return (output, ending)
-  }
-
-  enum Ending { case completed, incomplete, failed }
+  func store(_ id: String, _ context: Stored) { stored[id] = context }
+  func storedContext(_ id: String) -> Stored? { stored[id] }
 }

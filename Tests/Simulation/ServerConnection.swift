@@ -2,14 +2,16 @@ import RWSJSON
 
 /// The server's end of one connection: its lanes and their caches.
 final class ServerConnection {
-  private let server: ModelServer
-  private let clock: Clock
+  let server: ModelServer
+  let clock: Clock
   /// An event, and the turn whose last one it is.
   private let send: (String, String?) -> Void
-  private var lanes: [String: ModelServer.Lane] = [:]
+  var lanes: [String: ServerLane] = [:]
   private var inFlight = 0
-  private var isGone = false
-  private var isAtLimit = false
+  private(set) var isGone = false
+  private(set) var isAtLimit = false
+  var endedResponses: Set<String> = []
+  private var losses: [String: Loss] = [:]
   /// Servers without lanes run one request at a time, whatever lane it names.
   private static let onlyLane = ""
 
@@ -24,10 +26,273 @@ final class ServerConnection {
   /// 60 minutes are over: what has begun goes on, nothing else does.
   func reachLimit() {
     isAtLimit = true
-    send(
-      #"{"type":"error","status":400,"error":{"code":"websocket_connection_limit_reached","message":"60 minutes"}}"#,
-      nil)
+    send(errorEvent("", 400, "websocket_connection_limit_reached"), nil)
   }
+
+  /// Something will never end.
+  var isStuck: Bool { lanes.values.contains { $0.isBusy } }
+
+  // MARK: Requests
+
+  func receive(_ text: [UInt8], sent: Int64) {
+    guard let request = try? JSONValue(parsing: text) else {
+      return Violation.report("the client sent what is no JSON")
+    }
+    switch request["type"]?.string {
+    case "response.create": break
+    case "response.steer": return steer(request)
+    default: return Violation.report("the client sent a \(request["type"]?.string ?? "thing without type")")
+    }
+    let streamID = request["stream_id"]?.string
+    if streamID != nil, server.conditions.lanes == .refused {
+      return clock.after(5) { [self] in
+        send(
+          #"{"type":"error","status":400,"error":{"type":"invalid_request_error","code":"unknown_parameter","param":"stream_id","message":"no"}}"#,
+          Self.turn(of: request))
+      }
+    }
+    let name = server.conditions.lanes == .supported ? streamID ?? "" : Self.onlyLane
+    if !name.isEmpty, lanes[name] == nil, lanes.keys.filter({ !$0.isEmpty }).count >= 32 {
+      Violation.report("a 33rd named lane: \(name)")
+    }
+    if lanes[name]?.isSuccessorDue == true {
+      Violation.report("\(Self.turn(of: request)) was sent while a successor is due")
+    }
+    lanes[name, default: .init()].queue.append((request, sent))
+    if lanes.values.reduce(0, { $0 + $1.queue.count + ($1.isBusy ? 1 : 0) }) > 16 {
+      Violation.report("more than 16 in flight on one connection")
+    }
+    advance(name)
+  }
+
+  func advance(_ name: String) {
+    guard var lane = lanes[name], !lane.isBusy, !lane.queue.isEmpty, !isGone else { return }
+    let (request, sent) = lane.queue.removeFirst()
+    lane.isBusy = true
+    lanes[name] = lane
+    // It looks up what a request continues when it begins to work on it, not when it comes.
+    clock.after(server.random.oneIn(3) ? Int64(server.random.below(150)) : 0) { [self] in
+      guard !isGone, !isAtLimit else { return }
+      begin(request, name, sent)
+    }
+  }
+
+  func finish(_ name: String) {
+    lanes[name]?.isBusy = false
+    lanes[name]?.running = nil
+    advance(name)
+  }
+
+  private func begin(_ request: JSONValue, _ name: String, _ sent: Int64) {
+    let turn = Self.turn(of: request)
+    let input = (request["input"]?.elements ?? []).map {
+      server.items.intern(String(decoding: $0.bytes, as: UTF8.self))
+    }
+    let isStored = request["store"]?.bool ?? true
+    if let problem = server.items.problem(inInput: input, isStored: isStored) {
+      Violation.report("\(turn): the service would refuse this input: \(problem)")
+    }
+    var settings = ModelServer.Instructions(
+      model: request["model"]?.string ?? "", instructions: request["instructions"]?.string ?? "",
+      tools: request["tools"].map { String(decoding: $0.bytes, as: UTF8.self) } ?? "")
+    let previous = request["previous_response_id"]?.string
+    var context: [Int] = []
+    var isWholeStored = isStored
+    if let previous {
+      guard let found = find(previous) else {
+        judge(previous, turn, sent)
+        return refuse(name, request, 400, "previous_response_not_found")
+      }
+      if server.conditions.keepsInstructions {
+        if request["instructions"] != nil {
+          Violation.report("\(turn): instructions together with previous_response_id")
+        }
+        settings.instructions = found.instructions
+      }
+      context = found.context
+      isWholeStored = isStored && found.isStored
+    }
+    let steersAhead = takePending(name, before: previous)
+    context += Self.input(of: steersAhead, server)
+    context += input
+    if let problem = server.items.problem(in: context) {
+      Violation.report("\(turn): the service would refuse this context: \(problem)")
+    }
+    // Refused before it ran.
+    if server.hasFaults, server.random.oneIn(25) {
+      evictParent(of: request, name, sent)
+      let (status, code) = Self.refusals[server.random.below(Self.refusals.count)]
+      return refuse(name, request, status, code)
+    }
+    let isWarmUp = request["generate"]?.bool == false
+    let last = input.last.map { server.items[$0].type }
+    let output =
+      isWarmUp
+      ? ModelOutput()
+      : server.answer(turn, isStored: isStored, isTriggered: last == "compaction_trigger")
+    let response = RunningResponse(
+      id: server.makeID("resp"), turn: turn, sent: sent, request: request, context: context,
+      settings: settings, isStored: isWholeStored, isDelta: previous != nil, isWarmUp: isWarmUp,
+      output)
+    response.steersAhead = steersAhead
+    run(response, name)
+  }
+
+  private static let refusals = [
+    (500, "server_error"), (503, "server_is_overloaded"), (429, "rate_limit_exceeded"),
+    (429, "insufficient_quota"), (400, "context_length_exceeded"), (400, "invalid_request"),
+    (400, "misalignment_policy_violation"), (418, "a_code_of_tomorrow"),
+  ]
+
+  // MARK: Responses
+
+  func run(_ response: RunningResponse, _ name: String) {
+    let echo = self.echo(name)
+    lanes[name]?.running = response
+    let body = #"\#(echo)"response":{"id":"\#(response.id)","status":"in_progress"}}"#
+    response.events = [(#"{"type":"response.created",\#(body)"#, nil)]
+    if !response.isWarmUp {
+      response.events.append((#"{"type":"response.in_progress",\#(body)"#, nil))
+    }
+    var shown = Array(response.output.enumerated())
+    // Items may be done in another order than they stand in.
+    if server.random.oneIn(6) { shown.shuffle(using: &server.random) }
+    for (index, item) in shown {
+      let isToldLater = server.conditions.telling == .terminalOnly
+      response.events.append(
+        (
+          #"{"type":"response.output_text.delta",\#(echo)"output_index":\#(index),"item_id":"x","delta":"d"}"#,
+          isToldLater ? index : nil
+        ))
+      guard !isToldLater else { continue }
+      response.events.append(
+        (#"{"type":"response.output_item.done",\#(echo)"output_index":\#(index),"item":\#(item)}"#, index))
+    }
+    let execution = ModelServer.Execution(
+      turn: response.turn, context: response.context, settings: response.settings,
+      output: response.output.map(server.items.intern), responseID: response.id,
+      isDelta: response.isDelta)
+    clock.after(delay()) { [self] in
+      // At the age limit nothing is generated for requests without `created`.
+      guard !isGone, !isAtLimit, !hangs() else { return }
+      // It may fail before it has begun.
+      if response.ending == .failed, server.random.oneIn(4) { return end(response, name) }
+      server.note(execution)
+      for steer in response.steersAhead { server.noteApplied(steer.number) }
+      showNext(response, name)
+    }
+  }
+
+  private func delay() -> Int64 {
+    Int64(server.hasFaults && server.random.oneIn(60) ? server.random.below(2_000) : server.random.below(50))
+  }
+
+  /// Never says anything of it again.
+  private func hangs() -> Bool {
+    server.hasFaults && server.conditions.hasHungResponses && server.random.oneIn(60)
+  }
+
+  private func showNext(_ response: RunningResponse, _ name: String) {
+    let event = response.events.removeFirst()
+    if let item = event.item { response.shown.insert(item) }
+    send(event.text, nil)
+    if server.random.oneIn(15) { send(Self.unknownEvents[server.random.below(3)], nil) }
+    clock.after(delay()) { [self] in
+      guard !isGone, !hangs() else { return }
+      let isOver = response.events.isEmpty || isInterruptible(response)
+      // Failures come before the output, in the middle of it, or at its end.
+      if isOver || response.ending == .failed && server.random.oneIn(4) {
+        end(response, name)
+      } else {
+        showNext(response, name)
+      }
+    }
+  }
+
+  private static let unknownEvents = [
+    #"{"type":"keepalive"}"#, #"{"type":"codex.rate_limits","rate_limits":{}}"#,
+    #"{"type":"vendor:thing","sequence_number":"x"}"#,
+  ]
+
+  private func end(_ response: RunningResponse, _ name: String) {
+    let isSteered = !response.events.isEmpty && response.ending != .failed
+    if isSteered { response.output = response.shown.sorted().map { response.output[$0] } }
+    lanes[name]?.running = nil
+    endedResponses.insert(response.id)
+    // The cache changes with the terminal event, as the client sees it.
+    switch response.ending {
+    case .completed, .incomplete:
+      let output = response.output.map(server.items.intern)
+      lose(name, .replaced(by: response.turn, sent: response.sent))
+      let context = response.context + output
+      lanes[name]?.latest = ServerLane.Cached(
+        id: response.id, context: context, instructions: response.settings.instructions,
+        isStored: response.isStored)
+      if response.isStored {
+        server.store(
+          response.id, .init(context: context, instructions: response.settings.instructions))
+      }
+    case .failed: evictParent(of: response.request, name, response.sent)
+    }
+    if isSteered { server.cut(response.turn, response.id, response.output) }
+    sendEnd(response, name, isSteered: isSteered)
+    follow(response, name)
+  }
+
+  private func sendEnd(_ response: RunningResponse, _ name: String, isSteered: Bool) {
+    if response.ending == .failed, server.random.oneIn(3) {
+      return send(errorEvent(name, 500, "server_error"), response.turn)
+    }
+    var details = ""
+    let status: String
+    switch response.ending {
+    case _ where isSteered: (status, details) = ("incomplete", #","incomplete_details":{"reason":"steered"}"#)
+    case .completed: status = "completed"
+    case .incomplete: (status, details) = ("incomplete", #","incomplete_details":{"reason":"max_output_tokens"}"#)
+    case .failed: (status, details) = ("failed", #","error":{"code":"server_error","message":"x"}"#)
+    }
+    let output =
+      server.conditions.telling == .doneOnly
+      ? "" : #","output":[\#(response.output.joined(separator: ","))]"#
+    send(
+      #"{"type":"response.\#(status)",\#(echo(name))"response":{"id":"\#(response.id)","status":"\#(status)"\#(details)\#(output)}}"#,
+      response.turn)
+  }
+
+  func refuse(_ name: String, _ request: JSONValue, _ status: Int, _ code: String) {
+    clock.after(Int64(server.random.below(20))) { [self] in
+      guard !isGone else { return }
+      send(errorEvent(name, status, code), Self.turn(of: request))
+      finish(name)
+    }
+  }
+
+  /// In one of the shapes in which errors come.
+  private func errorEvent(_ name: String, _ status: Int, _ code: String) -> String {
+    let echo = self.echo(name)
+    let isNotFound = code == "previous_response_not_found"
+    let inner =
+      isNotFound && server.random.oneIn(4)
+      ? #""message":"no","param":"previous_response_id""#
+      : #""type":"x","code":"\#(code)","message":"no""#
+    switch server.conditions.keepsInstructions ? 3 : server.random.below(4) {
+    case 0: return #"{"type":"error",\#(echo)\#(inner.replacingType)}"#
+    case 1: return #"{"type":"error",\#(echo)"error":{\#(inner)}}"#
+    case 2: return #"{"type":"error",\#(echo)"status_code":\#(status),"error":{\#(inner)}}"#
+    case 3 where server.conditions.keepsInstructions: return #"{\#(echo)"status":\#(status),"error":{\#(inner)}}"#
+    default: return #"{"type":"error",\#(echo)"status":\#(status),"error":{\#(inner)}}"#
+    }
+  }
+
+  func echo(_ name: String) -> String {
+    server.conditions.lanes == .supported && !name.isEmpty ? #""stream_id":"\#(name)","# : ""
+  }
+
+  func tell(_ event: String) { send(event, nil) }
+
+  static func turn(of request: JSONValue) -> String { request["metadata"]?["turn"]?.string ?? "?" }
+
+  // MARK: The cache
 
   /// Why a response is not in the cache any more.
   private enum Loss {
@@ -39,170 +304,43 @@ final class ServerConnection {
     case replaced(by: String, sent: Int64)
   }
 
-  private var losses: [String: Loss] = [:]
-
   private func lose(_ name: String, _ loss: Loss) {
     if let id = lanes[name]?.latest?.id { losses[id] = loss }
     lanes[name]?.latest = nil
   }
 
-  /// A client that mirrors the cache asks for what is there, but for what it cannot know.
-  private func judge(_ previous: String, _ turn: String, _ sent: Int64) {
-    switch losses[previous] {
-    case .fault: break
-    case .replaced(let other, let before), .failure(let other, let before):
-      if before <= sent, !server.wasEndKnown(other, sent) { break }
-      fallthrough
-    case nil:
-      Violation.report(
-        "\(turn): planned as a delta of \(previous), which is not held: \(losses[previous].map { "\($0)" } ?? "never was")")
-    }
-  }
-
   /// Loses what it has cached, as after an undocumented restart behind a gateway.
-  func evict() { for name in lanes.keys { lose(name, .fault) } }
-
-  func receive(_ text: [UInt8], sent: Int64) {
-    guard let request = try? JSONValue(parsing: text) else {
-      Violation.report("the client sent what is no JSON")
-      return
-    }
-    let name = server.hasLanes ? request["stream_id"]?.string ?? "" : Self.onlyLane
-    if !name.isEmpty, lanes[name] == nil, lanes.keys.filter({ !$0.isEmpty }).count >= 32 {
-      Violation.report("a 33rd named lane: \(name)")
-    }
-    lanes[name, default: .init()].queue.append((request, sent))
-    advance(name)
-  }
-
-  private func advance(_ name: String) {
-    guard var lane = lanes[name], !lane.isRunning, !lane.queue.isEmpty, !isGone else { return }
-    let (request, sent) = lane.queue.removeFirst()
-    lane.isRunning = true
-    lanes[name] = lane
-    inFlight += 1
-    if inFlight > 16 { Violation.report("more than 16 in flight on one connection") }
-    // It looks up what a request continues when it begins to work on it, not when it comes.
-    clock.after(server.random.oneIn(3) ? Int64(server.random.below(150)) : 0) { [self] in
-      guard !isGone, !isAtLimit else { return }
-      begin(request, name, sent)
-    }
-  }
-
-  private func finish(_ name: String) {
-    lanes[name]?.isRunning = false
-    inFlight -= 1
-    advance(name)
-  }
-
-  private func begin(_ request: JSONValue, _ name: String, _ sent: Int64) {
-    let input = (request["input"]?.elements ?? []).map { String(decoding: $0.bytes, as: UTF8.self) }
-    let turn = Self.turn(of: request)
-    var context: [String] = []
-    if let previous = request["previous_response_id"]?.string {
-      guard let found = find(previous) else {
-        judge(previous, turn, sent)
-        return refuse(name, request, 400, "previous_response_not_found")
-      }
-      context = found
-    }
-    context += input
-    if let problem = Self.problem(in: context) {
-      Violation.report("turn \(turn): the service would refuse this context: \(problem)")
-    }
-    let echo = server.hasLanes && !name.isEmpty ? #""stream_id":"\#(name)","# : ""
-    // Refused before it ran.
-    if server.random.oneIn(25) {
-      if request["previous_response_id"] != nil { evictParent(of: request, name, sent) }
-      return refuse(name, request, 500, "server_error")
-    }
-    let (output, ending) = server.answer(turn)
-    let id = server.makeID("resp")
-    var events = [
-      #"{"type":"response.created",\#(echo)"response":{"id":"\#(id)","status":"in_progress"}}"#,
-      #"{"type":"response.in_progress",\#(echo)"response":{"id":"\#(id)","status":"in_progress"}}"#,
-    ]
-    for (index, item) in output.enumerated() {
-      events.append(#"{"type":"response.output_text.delta",\#(echo)"output_index":\#(index),"item_id":"x","delta":"d"}"#)
-      events.append(#"{"type":"response.output_item.done",\#(echo)"output_index":\#(index),"item":\#(item)}"#)
-    }
-    let status = ending == .completed ? "completed" : ending == .incomplete ? "incomplete" : "failed"
-    let error = ending == .failed ? #","error":{"code":"server_error","message":"x"}"# : ""
-    events.append(
-      #"{"type":"response.\#(status)",\#(echo)"response":{"id":"\#(id)","status":"\#(status)","output":[\#(output.joined(separator: ","))]\#(error)}}"#)
-    let isStored = request["store"]?.bool ?? true
-    let execution = ModelServer.Execution(
-      turn: turn, context: context, output: output, responseID: id)
-    stream(events[...], of: turn) { [self] in
-      // At the age limit nothing is generated for requests without `created`.
-      guard !isAtLimit else { return false }
-      server.note(execution)
-      return true
-    } end: { [self] in
-      switch ending {
-      case .completed, .incomplete:
-        lose(name, .replaced(by: turn, sent: sent))
-        lanes[name]?.latest = (id, context + output)
-        if isStored { server.store(id, context + output) }
-      case .failed: evictParent(of: request, name, sent)
-      }
-      finish(name)
-    }
-  }
-
-  private func stream(
-    _ events: ArraySlice<String>, of turn: String, begin: (() -> Bool)? = nil, end: @escaping () -> Void
-  ) {
-    guard let event = events.first, !isGone else { return }
-    clock.after(Int64(server.random.below(50))) { [self] in
-      guard !isGone, begin?() ?? true else { return }
-      // The cache changes with the terminal event, as the client sees it.
-      if events.count == 1 { end() }
-      send(event, events.count == 1 ? turn : nil)
-      stream(events.dropFirst(), of: turn, end: end)
-    }
-  }
-
-  private func refuse(_ name: String, _ request: JSONValue, _ status: Int, _ code: String) {
-    clock.after(Int64(server.random.below(20))) { [self] in
-      guard !isGone else { return }
-      let echo = server.hasLanes && !name.isEmpty ? #""stream_id":"\#(name)","# : ""
-      send(#"{"type":"error",\#(echo)"status":\#(status),"error":{"type":"x","code":"\#(code)","message":"no"}}"#,
-        Self.turn(of: request))
-      finish(name)
-    }
-  }
+  func evict() { for name in lanes.keys.sorted() { lose(name, .fault) } }
 
   /// A failed continuation evicts its parent, on its own lane only.
   private func evictParent(of request: JSONValue, _ name: String, _ sent: Int64) {
-    let turn = Self.turn(of: request)
-    if lanes[name]?.latest?.id == request["previous_response_id"]?.string { lose(name, .failure(of: turn, sent: sent)) }
+    guard let parent = request["previous_response_id"]?.string, lanes[name]?.latest?.id == parent else { return }
+    lose(name, .failure(of: Self.turn(of: request), sent: sent))
   }
 
-  private static func turn(of request: JSONValue) -> String {
-    request["metadata"]?["turn"]?.string ?? "?"
-  }
-
-  private func find(_ id: String) -> [String]? {
-    for lane in lanes.values where lane.latest?.id == id { return lane.latest?.context }
-    return server.storedContext(id)
-  }
-
-  /// protocol.md, "What the service rejects".
-  private static func problem(in context: [String]) -> String? {
-    var calls: Set<String> = []
-    var answered: Set<String> = []
-    for text in context {
-      guard let item = try? JSONValue(parsing: text) else { return "an item is no JSON" }
-      guard let call = item["call_id"]?.string else { continue }
-      if item["type"]?.string == "function_call" {
-        guard calls.insert(call).inserted else { return "call \(call) twice" }
-      } else {
-        guard calls.contains(call) else { return "No tool call found for \(call)" }
-        answered.insert(call)
-      }
+  private func find(_ id: String) -> ServerLane.Cached? {
+    for lane in lanes.values where lane.latest?.id == id { return lane.latest }
+    return server.storedContext(id).map {
+      ServerLane.Cached(id: id, context: $0.context, instructions: $0.instructions, isStored: true)
     }
-    let open = calls.subtracting(answered)
-    return open.isEmpty ? nil : "No tool output found for \(open.sorted())"
   }
+
+  /// A client that mirrors the cache asks for what is there, but for what it cannot know.
+  private func judge(_ previous: String, _ turn: String, _ sent: Int64) {
+    // Who was cancelled does not hold up anybody for its sake.
+    guard server.isAwaited(turn) else { return }
+    switch losses[previous] {
+    case .fault: return
+    case .replaced(let other, let before), .failure(let other, let before):
+      if before <= sent, (server.endTold(other) ?? .max) >= sent { return }
+    case nil: break
+    }
+    Violation.report(
+      "\(turn): planned as a delta of \(previous), which is not held: \(losses[previous].map { "\($0)" } ?? "never was")")
+  }
+}
+
+extension String {
+  /// The flat shape has its `type` taken by the event's.
+  fileprivate var replacingType: String { hasPrefix(#""type":"x","#) ? String(dropFirst(11)) : self }
 }

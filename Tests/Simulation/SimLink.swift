@@ -1,39 +1,78 @@
 import RWSProtocol
 
-/// The wire between the machine and the server: messages arrive whole and in order, or not at all.
+/// The wire between the machine and the server: messages arrive whole and in order, or not at all. A cut at any byte
+/// is one before, within or after a message: what was not whole was not sent.
 final class SimLink {
   let connection: Connection
   private let clock: Clock
   private(set) var server: ServerConnection?
-  private var receive: ((UnsafeRawBufferPointer, String?) -> Void)?
-  private var isEnded = false
+  /// Gets the messages of one read, each with the turn whose last one it is.
+  private var read: (([(text: String, turn: String?)]) -> Void)?
+  private(set) var isEnded = false
+  /// Neither side hears the other any more, and nobody says so.
+  var isHalfOpen = false
+  /// The machine reads nothing.
+  var isPaused = false { didSet { if !isPaused { scheduleRead(after: 0) } } }
   private var lastToServer: Int64 = 0
+  private var kernelFree: Int64 = 0
+  private var inbox: [(text: String, turn: String?)] = []
+  private var isReadDue = false
+  /// When the client read that the connection is at its age limit.
+  var limitTold: Int64?
+  var isLimitReached: Bool { server?.isAtLimit ?? false }
 
   init(_ connection: Connection, _ clock: Clock) {
     self.connection = connection
     self.clock = clock
   }
 
-  /// - Parameter receive: Gets a message, and the turn whose last one it is.
-  func open(_ model: ModelServer, receive: @escaping (UnsafeRawBufferPointer, String?) -> Void) {
-    self.receive = receive
+  var isOpen: Bool { server != nil }
+
+  func open(_ model: ModelServer, read: @escaping ([(text: String, turn: String?)]) -> Void) {
+    self.read = read
     server = ServerConnection(model, clock) { [weak self] in self?.sendToClient($0, endOf: $1) }
   }
 
-  /// - Parameter sent: When the client decided to.
-  func sendToServer(_ body: [UInt8], sent: Int64, after delay: Int64) {
-    lastToServer = max(lastToServer, clock.now + delay)
-    clock.after(lastToServer - clock.now) { [self] in
+  /// - Parameters:
+  ///   - kernel: How long the kernel takes for it; those behind wait.
+  ///   - flight: How long it is under way then.
+  ///   - taken: Called when the kernel has all of it.
+  func sendToServer(
+    _ body: [UInt8], kernel: Int64, flight: Int64, taken: @escaping () -> Void
+  ) {
+    let sent = clock.now
+    let deliver = { [self] in
       guard !isEnded else { return }
-      server?.receive(body, sent: sent)
+      lastToServer = max(lastToServer, clock.now + flight)
+      clock.after(lastToServer - clock.now) { [self] in
+        guard !isEnded, !isHalfOpen else { return }
+        server?.receive(body, sent: sent)
+      }
+      taken()
     }
+    let isFree = kernelFree < clock.now && kernel == 0
+    kernelFree = max(kernelFree, clock.now + kernel)
+    if isFree { deliver() } else { clock.after(kernelFree - clock.now, deliver) }
   }
 
   func sendToClient(_ text: String, endOf turn: String? = nil) {
     // In order, for things due at once happen in the order of their making.
     clock.after(10) { [self] in
-      guard !isEnded else { return }
-      Array(text.utf8).withUnsafeBytes { receive?($0, turn) }
+      guard !isEnded, !isHalfOpen else { return }
+      inbox.append((text, turn))
+      scheduleRead(after: text.utf8.count % 7 == 0 ? 25 : 0)
+    }
+  }
+
+  private func scheduleRead(after delay: Int64) {
+    guard !isReadDue, !isPaused, !inbox.isEmpty else { return }
+    isReadDue = true
+    clock.after(delay) { [self] in
+      isReadDue = false
+      guard !isEnded, !isPaused else { return }
+      let burst = inbox
+      inbox = []
+      read?(burst)
     }
   }
 
@@ -41,6 +80,6 @@ final class SimLink {
     isEnded = true
     server?.disappear()
     server = nil
-    receive = nil
+    read = nil
   }
 }

@@ -1,0 +1,38 @@
+/// What one seed's world is like. Features are drawn per seed, so that some runs have few of them and show clearly
+/// what the rest hides.
+struct Conditions {
+  enum Lanes { case supported, ignored, refused }
+  /// Which of a response's items its events show.
+  enum Telling: CaseIterable { case everywhere, doneOnly, terminalOnly }
+
+  let lanes: Lanes
+  /// The client knows from the start.
+  let areLanesKnown: Bool
+  /// xAI: no `instructions` with an id, those of the chain's start stay; error frames have no `type`.
+  let keepsInstructions: Bool
+  let canSteer: Bool
+  let compacts: Bool
+  let telling: Telling
+  let sessions: Int
+  let connectionsMax: Int
+  let connectBurst: Int
+  let connectInterval: Int64
+  let hasHungResponses: Bool
+  let changesSettings: Bool
+
+  init(_ random: inout SeededRandom) {
+    let isCrowd = random.oneIn(60)
+    lanes = isCrowd ? .supported : random.below(4) > 0 ? .supported : random.oneIn(2) ? .ignored : .refused
+    keepsInstructions = lanes == .refused && random.oneIn(2)
+    areLanesKnown = keepsInstructions || random.oneIn(2)
+    canSteer = random.oneIn(2)
+    compacts = random.oneIn(3)
+    telling = random.oneIn(3) ? Telling.allCases[random.below(3)] : .everywhere
+    sessions = isCrowd ? 40 : 1 + random.below(10)
+    connectionsMax = isCrowd ? 1 : 1 + random.below(6)
+    connectBurst = 1 + random.below(4)
+    connectInterval = 100
+    hasHungResponses = random.oneIn(3)
+    changesSettings = random.oneIn(2)
+  }
+}

@@ -1,0 +1,70 @@
+import RWSJSON
+
+/// What one lane of one connection has in its cache, and what runs there.
+struct ServerLane {
+  struct Cached {
+    let id: String
+    let context: [Int]
+    let instructions: String
+    /// All of it could be loaded again.
+    let isStored: Bool
+  }
+
+  /// Input for a response that runs.
+  struct Steer {
+    let id: String
+    let input: [String]
+    /// The number that the caller wrote into the text.
+    let number: Int
+  }
+
+  var latest: Cached?
+  var queue: [(request: JSONValue, sent: Int64)] = []
+  var running: RunningResponse?
+  /// Steers that wait for the outputs of this response's calls.
+  var pending: (parent: String, steers: [Steer])?
+  var isBusy = false
+  /// A successor is about to begin.
+  var isSuccessorDue = false
+}
+
+/// A response on its way: its events, and what it changes when it ends.
+final class RunningResponse {
+  let id: String
+  let turn: String
+  let sent: Int64
+  let request: JSONValue
+  let context: [Int]
+  let settings: ModelServer.Instructions
+  let isStored: Bool
+  let isDelta: Bool
+  let isWarmUp: Bool
+  var output: [String]
+  var ending: ModelOutput.Ending
+  /// And the item that each is the last one of.
+  var events: [(text: String, item: Int?)] = []
+  var shown: Set<Int> = []
+  var steers: [ServerLane.Steer] = []
+  /// At the head of its input.
+  var steersAhead: [ServerLane.Steer] = []
+  /// The first steer ends it early.
+  var isInterrupted = false
+
+  init(
+    id: String, turn: String, sent: Int64, request: JSONValue, context: [Int],
+    settings: ModelServer.Instructions, isStored: Bool, isDelta: Bool, isWarmUp: Bool,
+    _ output: ModelOutput
+  ) {
+    self.id = id
+    self.turn = turn
+    self.sent = sent
+    self.request = request
+    self.context = context
+    self.settings = settings
+    self.isStored = isStored
+    self.isDelta = isDelta
+    self.isWarmUp = isWarmUp
+    self.output = output.items
+    ending = output.ending
+  }
+}

@@ -1,0 +1,126 @@
+import RWSProtocol
+
+/// What must hold (the invariants of the machine's table).
+extension World {
+  func ended(_ id: TurnID, _ end: TurnEnd) {
+    guard let turn = turns[id] else { return Violation.report("the end of no turn") }
+    let agent = turn.agent
+    turn.ends += 1
+    turn.end = end
+    turn.contextBefore = turn.changedHistory ?? agent.history
+    trace(
+      "\(turn.tag) of session \(agent.id.value) ended \(end.outcome) \(end.error.map { "\($0.status), \($0.execution): \($0.message.prefix(60))" } ?? "") \(turn.responseID) \(end.stats.fullReason.map { "full: \($0)" } ?? "delta")")
+    agent.line.removeAll { $0 == id }
+    judgeWhatWasTold(turn, end)
+    switch end.outcome {
+    case .completed, .incomplete: commit(turn, end)
+    case .failed, .cancelled, .running: break
+    }
+    guard !agent.isClosed else { return }
+    clock.after(Int64(random.below(200))) { [self] in startTurn(agent) }
+  }
+
+  private func commit(_ turn: SimTurn, _ end: TurnEnd) {
+    let agent = turn.agent
+    let executions = server.executions[turn.tag] ?? []
+    guard let execution = executions.first(where: { $0.responseID == turn.responseID }) else {
+      return Violation.report("\(turn.tag) ended well with a response that was not made for it")
+    }
+    judge(execution, of: turn)
+    if execution.isDelta != end.stats.isDelta {
+      Violation.report("\(turn.tag) says that it was \(end.stats.isDelta ? "a delta" : "full"), and was not")
+    }
+    judgeCacheBreak(turn, end)
+    if !hasFaults, !turn.isSuccessor || agent.remaining > 0 { agent.remaining -= turn.isSuccessor ? 0 : 1 }
+    // What breaks off in a call cannot be continued: it is dropped, as over HTTP.
+    guard !execution.output.contains(where: { items[$0].isUnfinished }) else { return }
+    let input = turn.input.filter { items[$0].type != "compaction_trigger" }
+    agent.history = (turn.contextBefore ?? []) + input + execution.output
+    agent.openCalls = execution.output.filter { items[$0].isCall }
+    agent.committed = turn.wanted
+  }
+
+  /// 3 and 4: what the model saw is what the caller would have sent over HTTP.
+  private func judge(_ execution: ModelServer.Execution, of turn: SimTurn) {
+    let expected = (turn.contextBefore ?? []) + turn.input
+    // Of some the caller was told that nobody knows.
+    let doubtful = Set(steers.values.filter { if case .unknown = $0.state { true } else { false } }.map(\.item))
+    let context = execution.context.filter { !doubtful.contains($0) }
+    if let difference = items.difference(
+      context, expected, isVerbatim: !turn.agent.manner.rewrites)
+    {
+      Violation.report(
+        "\(turn.tag) (\(execution.isDelta ? "delta" : "full")): of what the model saw \(difference)")
+    }
+    let wanted = ModelServer.Instructions(
+      model: turn.wanted.model, instructions: turn.wanted.instructions, tools: turn.wanted.tools)
+    if execution.settings != wanted {
+      Violation.report("\(turn.tag): the model had \(execution.settings) instead of \(wanted)")
+    }
+  }
+
+  private func judgeCacheBreak(_ turn: SimTurn, _ end: TurnEnd) {
+    guard !turn.isSuccessor, let before = turn.agent.committed else { return }
+    let wanted = turn.wanted
+    let expected =
+      before.model != wanted.model
+      ? "model" : before.tools != wanted.tools ? "tools" : before.instructions != wanted.instructions ? "instructions" : nil
+    guard end.stats.cacheBreak?.prefix(while: { $0 != "[" }) == expected.map({ $0[...] }) else {
+      return Violation.report(
+        "\(turn.tag): cache break \(end.stats.cacheBreak ?? "none") instead of \(expected ?? "none")")
+    }
+  }
+
+  private func judgeWhatWasTold(_ turn: SimTurn, _ end: TurnEnd) {
+    // 2: its own events, in order.
+    if let problem = turn.orderProblem { Violation.report("\(turn.tag): \(problem)") }
+    if Set(turn.resends).count < turn.resends.count {
+      Violation.report("\(turn.tag) was sent again twice for the same reason: \(turn.resends)")
+    }
+    guard let error = end.error, end.outcome == .failed, turn.resends.isEmpty, !turn.isStrict else { return }
+    // What the client can repair by itself is not the caller's matter.
+    switch error.status {
+    case .previousResponseNotFound, .connectionLimit:
+      Violation.report("\(turn.tag) ended with \(error.status)")
+    case .connectionLost, .peerClosed:
+      if error.execution == .notSent { Violation.report("\(turn.tag) was not sent, nor sent again") }
+    case .api where error.param == "stream_id":
+      Violation.report("\(turn.tag) ended because of the lane's name")
+    default: break
+    }
+  }
+
+  /// Never more at once, nor faster, than the limits say.
+  func judgeDial() {
+    if links.count > conditions.connectionsMax { Violation.report("\(links.count) connections") }
+    dials.append(clock.now)
+    for (count, time) in dials.reversed().enumerated() {
+      let allowed = conditions.connectBurst + Int((clock.now - time) / conditions.connectInterval) + 1
+      if count + 1 > allowed { Violation.report("\(count + 1) dials in \(clock.now - time)") }
+    }
+  }
+
+  /// When everything is over.
+  func judgeEnd() {
+    guard Violation.found.isEmpty else { return }
+    for turn in turns.values.sorted(by: { $0.tag < $1.tag }) {
+      if turn.ends != 1 { Violation.report("\(turn.tag) ended \(turn.ends) times") }
+      let executions = server.executions[turn.tag] ?? []
+      // 1: at most once; what is sent again had not run.
+      if executions.count > 1 { Violation.report("\(turn.tag) ran \(executions.count) times") }
+      // Whether it may have run is told truly.
+      if let error = turn.end?.error, !executions.isEmpty, error.execution < .unknown {
+        Violation.report("\(turn.tag) ran, but its error says \(error.execution)")
+      }
+      for execution in executions { judge(execution, of: turn) }
+    }
+    for steer in steers.values.sorted(by: { $0.id.value < $1.id.value }) {
+      let applied = server.appliedSteers[Int(steer.id.value)] ?? 0
+      switch steer.state {
+      case .committed where applied == 1, .returned where applied == 0, .unknown where applied <= 1: break
+      case .committed, .returned, .unknown, .queued, .sent, .accepted, .pending:
+        Violation.report("steer-\(steer.id.value) is \(steer.state), and was used \(applied) times")
+      }
+    }
+  }
+}
