@@ -5,7 +5,7 @@ SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
         test-readme test-scanner test-sim test-tokens test-packaging test-bench test-fuzz test-conformance asan tsan \
-        sanitizers fuzz sim conformance bench bench-memory bench-tokens \
+        sanitizers fuzz sim conformance bench bench-memory bench-session bench-tokens \
         dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
@@ -14,7 +14,7 @@ C_LIBS := -Lbuild/lib -lresponsesws -Wl,-rpath,'$$ORIGIN/../lib'
 
 # Directories are listed with the files, so that a file taken away is noticed too.
 SWIFT_INPUTS := Package.swift $(shell find Sources Include Examples Tests/ScannerAgreement Tests/Conformance \
-                  Tests/Simulation Tests/TokenAgreement 2>/dev/null)
+                  Tests/Simulation Tests/TokenAgreement Benchmarks/session 2>/dev/null)
 
 build: build/.built
 
@@ -82,6 +82,10 @@ bench: build
 
 bench-memory: build
 	@scripts/bench --memory $(BENCH_FLAGS)
+
+# The mirror alone, without network; with RESPONSESWS_VOCABULARY also what counting tokens adds.
+bench-session: build
+	@.build/release/session-bench
 
 # RESPONSESWS_VOCABULARY names the o200k_base.tiktoken to count with; BENCH_FLAGS texts to count.
 bench-tokens: build test-dependencies

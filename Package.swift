@@ -67,6 +67,11 @@ let package = Package(
     .executableTarget(
       name: "simulate", dependencies: ["RWSProtocol", "RWSJSON"], path: "Tests/Simulation"),
 
+    // What the mirror of a session costs (make bench-session); no product.
+    .executableTarget(
+      name: "session-bench", dependencies: ["RWSProtocol", "RWSTokens", "RWSJSON"],
+      path: "Benchmarks/session"),
+
     // Says how texts are cut into tokens, for run.py beside it to compare and to time; no product.
     .executableTarget(
       name: "token-dump", dependencies: ["RWSTokens"], path: "Tests/TokenAgreement",

@@ -3,16 +3,34 @@ import RWSJSON
 /// The committed chain: every item, in order, as the bytes that were sent or received, and what of it is sent
 /// when the chain has to be sent whole again (protocol.md, Full replay). Items are never reprinted.
 package struct History: Sendable {
-  /// Items that are treated alike. Only plain ones share a segment; what separates them belongs to it.
+  /// Items that are treated alike. Only plain ones share a segment; what separates them belongs to it. A history of
+  /// small items may have as many as items, so it is packed: 24 bytes.
   private struct Segment: Sendable {
-    var range: Range<Int>
+    private let start: Int
+    private let count: UInt32
+    private let stored: UInt32
+    private let unstored: UInt32
     let kind: ReplayItem.Kind
+
+    /// Far from what 32 bits hold; a message is no larger.
+    static let bytesMax = 1 << 30
+
+    init(range: Range<Int>, kind: ReplayItem.Kind, bytesStored: Int, bytesUnstored: Int) {
+      start = range.lowerBound
+      count = UInt32(clamping: range.count)
+      stored = UInt32(clamping: bytesStored)
+      unstored = UInt32(clamping: bytesUnstored)
+      self.kind = kind
+    }
+
+    var range: Range<Int> { start..<(start + Int(count)) }
     /// What it takes in a request to a server that stored it, and to one that did not; 0: nothing.
-    var bytesStored: Int
-    var bytesUnstored: Int
+    var bytesStored: Int { Int(stored) }
+    var bytesUnstored: Int { Int(unstored) }
   }
 
-  /// Where a turn's items begin, before what separates them from the ones before.
+  /// Where items begin whose turn was another's, before what separates them from the ones before. Comparing may begin
+  /// there; between small turns there is none, for the memory.
   struct Boundary: Sendable {
     let offset: Int
     let itemIndex: Int
@@ -173,7 +191,7 @@ package struct History: Sendable {
     let start = log.count
     log.append(bytes)
     if kind == .plain, segments.count > firstSegment, let last = segments.popLast() {
-      if last.kind == .plain {
+      if last.kind == .plain, log.count - last.range.lowerBound <= Segment.bytesMax {
         remove(last)
         let range = last.range.lowerBound..<log.count
         return add(
@@ -193,6 +211,10 @@ package struct History: Sendable {
   }
 
   private mutating func add(_ segment: Segment) {
+    if segments.count == segments.capacity {
+      // By an eighth: doubling would leave half of it unused.
+      segments.reserveCapacity(segments.count + max(8, segments.count / 8))
+    }
     segments.append(segment)
     extentStored.add(segment.bytesStored)
     extentUnstored.add(segment.bytesUnstored)
@@ -207,8 +229,10 @@ package struct History: Sendable {
     if itemCount > 0 { log.append(CollectionOfOne(UInt8(ascii: ","))) }
   }
 
+  private static let boundaryBytesMin = 2 << 10
+
   private mutating func mark() {
-    if boundaries.last?.offset == log.count { return }
+    if let last = boundaries.last, log.count - last.offset < Self.boundaryBytesMin { return }
     boundaries.append(Boundary(offset: log.count, itemIndex: itemCount))
   }
 

@@ -92,17 +92,20 @@ package struct WholeHistory: Sendable {
         let span = try mine.takeValue()
         guard try theirs.nextElement() else { return .different(path: "input[\(index)]") }
         let theirSpan = try theirs.takeValue()
-        let item = try JSONValue(parsing: span.bytes(in: mine.text))
         let theirItem = try JSONValue(parsing: theirSpan.bytes(in: theirs.text))
-        if let path = ItemEquality.difference(theirItem, item) {
-          return .different(path: path.isEmpty ? "input[\(index)]" : "input[\(index)].\(path)")
+        var kind = history.kind(at: boundary.offset + span.start - (isFirst ? 1 : 0))
+        if !span.bytes(in: mine.text).elementsEqual(theirSpan.bytes(in: theirs.text)) {
+          let item = try JSONValue(parsing: span.bytes(in: mine.text))
+          if let path = ItemEquality.difference(theirItem, item) {
+            return .different(path: path.isEmpty ? "input[\(index)]" : "input[\(index)].\(path)")
+          }
+          kind = ReplayItem.kind(of: theirItem, like: kind)
         }
-        let kind = history.kind(at: boundary.offset + span.start - (isFirst ? 1 : 0))
         let offset = start + boundary.offset
         items.append(
           HistoryTail.Item(
             range: (theirSpan.start - offset)..<(theirSpan.end - offset), value: theirItem,
-            kind: ReplayItem.kind(of: theirItem, like: kind)))
+            kind: kind))
         end = theirSpan.end - start
         index += 1
       }

@@ -156,6 +156,30 @@ import Testing
     #expect(driver.ends[next]?.outcome == .completed)
   }
 
+  @Test("Behind long items and short ones, whatever was written anew is found, and the rest stays as it is")
+  func manyTurns() throws {
+    let driver = try MachineDriver()
+    var items: [String] = []
+    for turn in 1...40 {
+      let text = String(repeating: "x", count: turn % 3 == 0 ? 3000 : 20)
+      items.append(#"{"role":"user","content":"\#(turn) \#(text)","name":null}"#)
+      let id = try driver.start(history: "[\(items.joined(separator: ","))]")
+      if turn == 1 { driver.open() }
+      #expect(driver.request(id)?.previousResponseID == (turn == 1 ? nil : "r\(turn - 1)"))
+      #expect(sentItems(driver, id).count == 1)
+      driver.answer("r\(turn)")
+      // Each answer in another form than the last.
+      items.append(
+        turn % 2 == 0
+          ? Wire.message("r\(turn)", "hello")
+          : #"{"type":"message","id":"msg_r\#(turn)","role":"assistant","content":[{"type":"output_text","text":"hello"}]}"#)
+    }
+    driver.lose()
+    let last = try driver.start(history: "[\(items.joined(separator: ","))]")
+    driver.open()
+    #expect(sentItems(driver, last) == items)
+  }
+
   @Test("Append and whole-history style may take turns in one session")
   func mixed() throws {
     let (driver, answer) = try begun()
