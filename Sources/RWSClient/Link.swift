@@ -29,10 +29,7 @@ final class Link {
 extension Link: WebSocketChannelDelegate {
   func channelOpened(_ channel: WebSocketChannel, _ info: HandshakeInfo) {
     let milliseconds = (client.loop.refreshNow() - start) / 1_000_000
-    let way = info.proxy.map { "through the proxy \($0), " } ?? ""
-    client.log(
-      .info,
-      "connected to \(info.peerAddress) (\(way)\(info.tlsDescription)) in \(milliseconds) ms")
+    client.log(.info, "connected to \(info.stream.description) in \(milliseconds) ms")
     client.drive { $0.opened(connection, now: $1) }
   }
 

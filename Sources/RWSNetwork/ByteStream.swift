@@ -278,6 +278,16 @@ final class ByteStream: DescriptorHandler {
     shutdown(descriptor, Int32(SHUT_WR))
   }
 
+  /// Lets TCP look whether a silent peer is still there, for protocols without pings of their own. A lost one
+  /// fails the next read.
+  func keepAlive(_ limits: LivenessLimits) {
+    guard limits.pingInterval < .max else { return }
+    // The kernel's limits (tcp(7)): 32,767 s, and 127 probes.
+    let seconds = (limits.pingInterval / 1_000_000_000).clamped(to: 1...32_767)
+    Socket.keepAlive(
+      descriptor, seconds: Int32(seconds), missedMax: Int32(limits.missedPongsMax.clamped(to: 1...127)))
+  }
+
   /// Makes `close` a reset: what was sent and not yet taken is dropped.
   func resetsOnClose() {
     var linger = Glibc.linger(l_onoff: 1, l_linger: 0)
@@ -306,5 +316,11 @@ final class ByteStream: DescriptorHandler {
     isClosedInForkedChild = true
     if case .closed = state { return }
     Glibc.close(descriptor)
+  }
+}
+
+extension Comparable {
+  fileprivate func clamped(to range: ClosedRange<Self>) -> Self {
+    min(max(self, range.lowerBound), range.upperBound)
   }
 }

@@ -1,16 +1,8 @@
-import Glibc
 import RWSWebSocket
 
-/// A client's way to an open WebSocket: one stage after the other, each within its own time limit and all
-/// within one.
+/// A client's way to an open WebSocket: the way to an open stream, then the upgrade.
 ///
-///   [resolvingTarget ─▶] resolving ─▶ connecting ─▶ [securingProxy ─▶ tunnelling] ─▶
-///     securing (wss) ─▶ upgrading ─▶ ended
-///
-/// With a proxy it is the proxy that is dialled, after the target was looked up if the proxy wants an address
-/// (SOCKS5, as opposed to SOCKS5h). The tunnel's machine then talks over the stream until the proxy
-/// agrees, and what follows goes through: TLS with the target is laid over the stream as it is then, be that TCP
-/// or TLS with the proxy.
+///   opening (StreamOpener) ─▶ upgrading ─▶ ended
 final class ClientConnection {
   enum Outcome: ~Copyable {
     /// What came after the head of the answer is in the buffer.
@@ -20,39 +12,17 @@ final class ClientConnection {
 
   private enum State {
     case idle
-    case resolvingTarget(Resolver.Lookup, LoopConfined<ClientConnection>)
-    case resolving(Dialer)
-    case connecting(Dialer)
-    case securingProxy(ByteStream)
-    case tunnelling(ByteStream)
-    case securing(ByteStream)
-    case upgrading(ByteStream)
+    case opening
+    case upgrading(ByteStream, StreamInfo)
     case ended
-
-    var stage: NetworkFailure.Stage? {
-      switch self {
-      case .idle, .resolvingTarget, .resolving: .resolving
-      case .connecting: .connecting
-      case .securingProxy, .securing: .securing
-      case .tunnelling: .tunnelling
-      case .upgrading: .upgrading
-      case .ended: nil
-      }
-    }
   }
-
-  /// Host and port of the target, for messages.
-  let peer: String
 
   private let options: ConnectOptions
   private let loop: EventLoop
-  private let deadline: Int64
+  private let opener: StreamOpener
   private var state = State.idle
   private var timer: TimerID?
   private var completion: ((consuming Outcome) -> Void)?
-  private var peerAddress = ""
-  private var targetAddress: IPAddress?
-  private var tunnel: ProxyTunnel?
   private var handshake: ClientHandshake?
   private var input = ByteBuffer(bytesMax: 512 << 10)
   private var output = ByteBuffer(bytesMax: 512 << 10)
@@ -62,9 +32,11 @@ final class ClientConnection {
   init(_ options: ConnectOptions, on loop: EventLoop) {
     self.options = options
     self.loop = loop
-    peer = hostAndPort(options.url.host, UInt16(clamping: options.url.port))
-    deadline = MonotonicClock.deadline(after: options.timeouts.overall)
+    opener = StreamOpener(options, on: loop)
   }
+
+  /// Host and port of the target, for messages.
+  var peer: String { opener.peer }
 
   /// `completion` is called once, from the loop, never inside this call; not after `cancel`.
   func start(_ completion: @escaping (consuming Outcome) -> Void) {
@@ -79,9 +51,6 @@ final class ClientConnection {
 
   private func begin() {
     guard completion != nil else { return }
-    guard !options.url.isSecure || options.tls != nil else {
-      return fail(NetworkFailure(.tls, "A wss URL needs a TLS configuration; none was given."))
-    }
     var nonce = [UInt8](repeating: 0, count: 16)
     guard nonce.withUnsafeMutableBytes({ OpenSSLLibrary.random($0) }) else {
       return fail(NetworkFailure(.resources, "The system gave no random bytes for the handshake."))
@@ -93,159 +62,20 @@ final class ClientConnection {
     } catch {
       return fail(NetworkFailure(.handshake, "The upgrade cannot be requested: \(error)."))
     }
-    if let proxy = options.proxy {
-      guard !proxy.needsTLS || proxy.tls != nil else {
-        return fail(NetworkFailure(.tls, "An https proxy needs a TLS configuration; none was given."))
+    state = .opening
+    opener.start { outcome in
+      switch outcome {
+      case .opened(let stream, let info): self.upgrade(stream, info)
+      case .failed(let failure): self.fail(failure)
       }
-      if proxy.needsTargetAddress, IPAddress(options.url.host.utf8) == nil { return resolveTarget() }
-    }
-    dial()
-  }
-
-  private func resolveTarget() {
-    let (host, port) = (options.url.host, UInt16(clamping: options.url.port))
-    let back = LoopConfined(self)
-    let lookup = Resolver.resolve(host, port, on: loop) { back.value?.resolvedTarget($0) }
-    enter(.resolvingTarget(lookup, back))
-  }
-
-  private func resolvedTarget(_ outcome: Resolver.Outcome) {
-    guard case .resolvingTarget(_, let back) = state else { return }
-    back.value = nil
-    switch outcome {
-    case .failure(let failure):
-      fail(
-        .unresolved(
-          options.url.host, "\(failure.text). A socks5h:// proxy would look it up itself"))
-    case .addresses(let addresses):
-      // The proxy takes one: the system's first choice.
-      targetAddress = addresses.lazy.compactMap(\.ip).first
-      dial()
     }
   }
 
-  // MARK: Dialling the target or its proxy
-
-  private var dialledHost: String { options.proxy?.host ?? options.url.host }
-  private var dialledPort: UInt16 { options.proxy?.port ?? UInt16(clamping: options.url.port) }
-
-  /// For messages: who is talked to before the target is.
-  private var dialledPeer: String { options.proxy?.description ?? peer }
-
-  /// For messages: who is talked to now.
-  private var currentPeer: String {
-    switch state {
-    case .resolving, .connecting, .securingProxy, .tunnelling: dialledPeer
-    case .idle, .resolvingTarget, .securing, .upgrading, .ended: peer
-    }
-  }
-
-  private func dial() {
-    let address = Resolver.numeric(dialledHost, dialledPort)
-    let dialer = Dialer(
-      address.map { .addresses([$0]) } ?? .name(dialledHost, dialledPort),
-      options.happyEyeballs, lookupDeadline: stageDeadline(.resolving), on: loop,
-      began: { self.dialling() }, completion: { self.dialled($0) })
-    enter(.resolving(dialer))
-    dialer.start()
-  }
-
-  private func dialling() {
-    guard case .resolving(let dialer) = state else { return }
-    enter(.connecting(dialer))
-  }
-
-  private func dialled(_ outcome: Dialer.Outcome) {
-    switch outcome {
-    case .unresolved(let text):
-      let name = options.proxy.map { "\($0.host) of \($0.description)" } ?? options.url.host
-      fail(.unresolved(name, text))
-    case .failed(let code, let address): fail(.unconnected(dialledPeer, address, code))
-    case .connected(let descriptor, let address):
-      peerAddress = address.description
-      open(descriptor)
-    }
-  }
-
-  private func open(_ descriptor: Int32) {
-    let stream = ByteStream(descriptor, on: loop, owner: self)
-    do throws(NetworkFailure) {
-      try stream.start()
-    } catch {
-      stream.close()
-      return fail(error)
-    }
-    guard let proxy = options.proxy else { return secure(stream) }
-    if proxy.needsTLS, let tls = proxy.tls {
-      enter(.securingProxy(stream))
-      secure(stream, tls, for: proxy.host, proxy.port)
-    } else {
-      openTunnel(stream)
-    }
-  }
-
-  // MARK: The proxy
-
-  private func openTunnel(_ stream: ByteStream) {
-    guard let proxy = options.proxy else { return }
-    var fields = HTTPFields()
-    // Some proxies refuse who does not say what it is.
-    if let agent = options.fields["User-Agent"] { fields.append("User-Agent", agent) }
-    let tunnel = ProxyTunnel(
-      proxy.proxy.url, to: options.url, address: targetAddress, fields: fields)
-    self.tunnel = tunnel
-    enter(.tunnelling(stream))
-    do throws(BufferFull) { try tunnel.start(&output) } catch { return failTunnel(tooLarge: error) }
-    streamWritable()
-  }
-
-  /// `hasEnded`: the proxy ended the stream.
-  private func advanceTunnel(_ stream: ByteStream, hasEnded: Bool = false) {
-    let step: ProxyTunnel.Step?
-    do throws(BufferFull) {
-      step = hasEnded ? tunnel?.receiveEOF() : try tunnel?.next(&input, &output)
-    } catch {
-      return failTunnel(tooLarge: error)
-    }
-    switch step {
-    case nil: break
-    case .needMore: streamWritable()
-    case .failed(let failure): fail(.noTunnel(dialledPeer, to: peer, failure))
-    case .open:
-      // Neither TLS nor a WebSocket server speaks first: it would be the proxy's own words.
-      guard input.isEmpty, output.isEmpty else {
-        return fail(.brokenProxy(dialledPeer, to: peer, "it sent more than its answer"))
-      }
-      tunnel = nil
-      secure(stream)
-    }
-  }
-
-  private func failTunnel(tooLarge error: BufferFull) {
-    fail(
-      .brokenProxy(
-        dialledPeer, to: peer, "the request to it is larger than \(error.limitBytes) bytes"))
-  }
-
-  // MARK: The target
-
-  private func secure(_ stream: ByteStream) {
-    guard options.url.isSecure, let tls = options.tls else { return upgrade(stream) }
-    enter(.securing(stream))
-    secure(stream, tls, for: options.url.host, UInt16(clamping: options.url.port))
-  }
-
-  private func secure(_ stream: ByteStream, _ tls: TLSContext, for host: String, _ port: UInt16) {
-    do throws(TLSFailure) {
-      stream.secure(
-        try TLSSession(tls, connectedTo: host, port: port, over: stream.transport))
-    } catch {
-      return fail(.tls(currentPeer, error))
-    }
-  }
-
-  private func upgrade(_ stream: ByteStream) {
-    enter(.upgrading(stream))
+  private func upgrade(_ stream: ByteStream, _ info: StreamInfo) {
+    state = .upgrading(stream, info)
+    stream.transfer(to: self)
+    let limit = MonotonicClock.deadline(after: options.timeouts.upgrade)
+    timer = loop.schedule(at: min(opener.deadline, limit)) { self.timedOut() }
     do throws(BufferFull) {
       try handshake?.writeRequest(to: &output)
     } catch {
@@ -257,7 +87,9 @@ final class ClientConnection {
     streamWritable()
   }
 
-  private func answered(_ step: ClientHandshake.Step, _ stream: ByteStream) {
+  private func answered(
+    _ step: ClientHandshake.Step, _ stream: ByteStream, _ info: StreamInfo
+  ) {
     switch step {
     case .needMore: break
     case .failed(let failure):
@@ -269,10 +101,7 @@ final class ClientConnection {
     case .refused(let refusal): fail(.refused(peer, refusal))
     case .upgraded(let head):
       let info = HandshakeInfo(
-        status: head.status, fields: head.fields, peerAddress: peerAddress,
-        tlsVersion: options.url.isSecure ? stream.tlsVersion : nil,
-        tlsResumed: options.url.isSecure && stream.isTLSResumed, deflate: handshake?.deflate,
-        proxy: options.proxy?.proxy.url.description)
+        status: head.status, fields: head.fields, stream: info, deflate: handshake?.deflate)
       var rest = ByteBuffer(bytesMax: 0)
       swap(&rest, &input)
       state = .ended
@@ -280,46 +109,16 @@ final class ClientConnection {
     }
   }
 
-  // MARK: Stages and their time
+  // MARK: Ending
 
-  /// Each stage begins here, and with it its time.
-  private func enter(_ next: State) {
-    state = next
-    stopTimer()
-    guard let stage = next.stage else { return }
-    timer = loop.schedule(at: stageDeadline(stage)) { self.timedOut(in: stage) }
-  }
-
-  private func stageDeadline(_ stage: NetworkFailure.Stage) -> Int64 {
-    min(deadline, MonotonicClock.deadline(after: options.timeouts.limit(of: stage)))
-  }
-
-  private func timedOut(in stage: NetworkFailure.Stage) {
+  private func timedOut() {
     timer = nil
     // A refusal whose body is late says more than the time limit.
-    if case .tunnelling = state, case .failed(let failure)? = tunnel?.receiveEOF(),
-      failure.answer != nil
-    {
-      return fail(.noTunnel(dialledPeer, to: peer, failure))
-    }
-    if case .upgrading = state, let step = handshake?.receiveEOF(),
-      case .refused(let refusal) = step
-    {
+    if let step = handshake?.receiveEOF(), case .refused(let refusal) = step {
       return fail(.refused(peer, refusal))
     }
-    let isOverall = MonotonicClock.now() >= deadline
-    fail(
-      isOverall
-        ? .timedOut(currentPeer, stage, options.timeouts.overall)
-        : .timedOut(currentPeer, stage, ofStage: options.timeouts.limit(of: stage)))
+    fail(.timedOut(peer, .upgrading, options.timeouts, deadline: opener.deadline))
   }
-
-  private func stopTimer() {
-    if let timer { loop.cancel(timer) }
-    timer = nil
-  }
-
-  // MARK: Ending
 
   private func fail(_ failure: NetworkFailure) {
     leave()
@@ -333,105 +132,65 @@ final class ClientConnection {
     completion?(outcome)
   }
 
-  /// Gives up what the current stage holds.
+  private func stopTimer() {
+    if let timer { loop.cancel(timer) }
+    timer = nil
+  }
+
   private func leave() {
     stopTimer()
     switch state {
     case .idle, .ended: break
-    case .resolvingTarget(let lookup, let back):
-      lookup.cancel()
-      back.value = nil
-    case .resolving(let dialer), .connecting(let dialer): dialer.cancel()
-    case .securingProxy(let stream), .tunnelling(let stream), .securing(let stream),
-      .upgrading(let stream):
-      stream.close()
+    case .opening: opener.cancel()
+    case .upgrading(let stream, _): stream.close()
     }
     state = .ended
   }
 
   func closeInForkedChild() {
     switch state {
-    case .idle, .resolvingTarget, .ended: break
-    case .resolving(let dialer), .connecting(let dialer): dialer.closeInForkedChild()
-    case .securingProxy(let stream), .tunnelling(let stream), .securing(let stream),
-      .upgrading(let stream):
-      stream.closeInForkedChild()
+    case .idle, .ended: break
+    case .opening: opener.closeInForkedChild()
+    case .upgrading(let stream, _): stream.closeInForkedChild()
     }
   }
 }
 
 extension ClientConnection: ByteStreamOwner {
-  func streamSecured() {
-    switch state {
-    case .securingProxy(let stream): openTunnel(stream)
-    case .securing(let stream): upgrade(stream)
-    case .idle, .resolvingTarget, .resolving, .connecting, .tunnelling, .upgrading, .ended: break
-    }
-  }
+  func streamSecured() {}
 
   func streamFailed(_ failure: StreamFailure) {
     switch failure {
-    case .tls(let failure): fail(.tls(currentPeer, failure))
-    case .system(let code):
-      switch state {
-      case .securingProxy, .tunnelling:
-        fail(.brokenProxy(dialledPeer, to: peer, "the connection was lost: \(systemMessage(code))"))
-      case .idle, .resolvingTarget, .resolving, .connecting, .securing, .upgrading, .ended:
-        fail(.lost(peer, failure))
-      }
-    }
-  }
-
-  /// The stream whose peer is talked to by the tunnel's machine or by the handshake.
-  private var talking: ByteStream? {
-    switch state {
-    case .tunnelling(let stream), .upgrading(let stream): stream
-    case .idle, .resolvingTarget, .resolving, .connecting, .securingProxy, .securing, .ended: nil
+    case .tls(let failure): fail(.tls(peer, failure))
+    case .system: fail(.lost(peer, failure))
     }
   }
 
   func streamWritable() {
-    guard let stream = talking else { return }
-    while !output.isEmpty {
-      switch stream.write(output.bytes) {
-      case .bytes(let count): output.consume(count)
-      case .wouldBlock: return
-      // The answer may have come already; reading tells.
-      case .failed: return streamReadable()
-      }
-    }
-    output.shrink()
+    guard case .upgrading(let stream, _) = state else { return }
+    // The answer may have come already; reading tells.
+    if stream.write(from: &output) != nil { streamReadable() }
   }
 
   func streamReadable() {
-    while let stream = talking {
-      let room: UnsafeMutableRawBufferPointer
+    while case .upgrading(let stream, let info) = state {
+      let outcome: ByteStream.ReadOutcome
       do throws(BufferFull) {
-        room = try input.reserve(Self.readChunk)
+        outcome = try stream.read(into: &input, chunk: Self.readChunk)
       } catch {
-        return fail(.lost(currentPeer, nil))
+        return fail(.lost(peer, nil))
       }
-      switch stream.read(into: room) {
-      case .bytes(let count):
-        input.commit(count)
-        received(stream)
+      switch outcome {
+      case .bytes:
+        guard let step = handshake?.next(&input) else { return }
+        answered(step, stream, info)
       case .wouldBlock: return
-      case .end: return ended(stream)
+      case .end:
+        guard let step = handshake?.receiveEOF() else { return }
+        return answered(step, stream, info)
       // With TLS 1.3 a server refuses a handshake after the client thinks it is done.
       case .failed(let failure): return streamFailed(failure)
       }
     }
-  }
-
-  private func received(_ stream: ByteStream) {
-    if tunnel != nil { return advanceTunnel(stream) }
-    guard let step = handshake?.next(&input) else { return }
-    answered(step, stream)
-  }
-
-  private func ended(_ stream: ByteStream) {
-    if tunnel != nil { return advanceTunnel(stream, hasEnded: true) }
-    guard let step = handshake?.receiveEOF() else { return }
-    answered(step, stream)
   }
 }

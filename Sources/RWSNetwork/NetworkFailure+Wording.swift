@@ -29,7 +29,7 @@ extension NetworkFailure {
   }
 
   /// The time for connecting as a whole ended in this stage.
-  static func timedOut(_ peer: String, _ stage: Stage, _ nanoseconds: Int64) -> NetworkFailure {
+  private static func timedOut(_ peer: String, _ stage: Stage, _ nanoseconds: Int64) -> NetworkFailure {
     NetworkFailure(
       .timedOut(stage),
       "No connection to \(peer) within \(nanoseconds / 1_000_000) ms: the time ended while"
@@ -37,13 +37,22 @@ extension NetworkFailure {
   }
 
   /// The stage's own time ended.
-  static func timedOut(
+  private static func timedOut(
     _ peer: String, _ stage: Stage, ofStage nanoseconds: Int64
   ) -> NetworkFailure {
     NetworkFailure(
       .timedOut(stage),
       "No connection to \(peer): after \(nanoseconds / 1_000_000) ms, the limit of this stage,"
         + " \(stage.progress) still; \(stage.advice).")
+  }
+
+  /// The time for a stage ended: that of all stages, or its own.
+  static func timedOut(
+    _ peer: String, _ stage: Stage, _ timeouts: ConnectTimeouts, deadline: Int64
+  ) -> NetworkFailure {
+    MonotonicClock.now() >= deadline
+      ? timedOut(peer, stage, timeouts.overall)
+      : timedOut(peer, stage, ofStage: timeouts.limit(of: stage))
   }
 
   static func tls(_ peer: String, _ failure: TLSFailure) -> NetworkFailure {
@@ -86,15 +95,29 @@ extension NetworkFailure {
   }
 
   static func lost(_ peer: String, _ failure: StreamFailure?) -> NetworkFailure {
-    let cause =
-      switch failure {
-      case nil: "the peer ended it without a close frame"
-      case .system(let code): systemMessage(code)
-      case .tls(let failure): failure.text
-      }
+    let cause = failure?.text ?? "the peer ended it without a close frame"
     return NetworkFailure(
       .lost, "The connection to \(peer) was lost: \(cause).",
       closeCode: CloseCode.abnormal.rawValue)
+  }
+
+  /// Over HTTP, before the answer was whole.
+  static func cutOff(_ peer: String, _ failure: StreamFailure?) -> NetworkFailure {
+    let cause = failure.map { ": \($0.text)" } ?? ""
+    return NetworkFailure(
+      .lost, "The connection to \(peer) ended before its HTTP answer was whole\(cause).")
+  }
+
+  static func unreadable(_ peer: String, _ error: HTTPAnswerError) -> NetworkFailure {
+    NetworkFailure(
+      .protocolViolation,
+      "The HTTP answer of \(peer) cannot be read: \(error). Check the URL and any proxy between.")
+  }
+
+  static func bodyTooLarge(_ peer: String, bytesMax: Int) -> NetworkFailure {
+    NetworkFailure(
+      .messageTooLarge,
+      "The body of the HTTP answer of \(peer) is larger than the limit of \(bytesMax) bytes.")
   }
 
   static func dead(_ peer: String, silence: Int64, unansweredPings: Int) -> NetworkFailure {
@@ -188,6 +211,15 @@ extension NetworkFailure.Stage {
     case .tunnelling: "check the proxy, and whether it may connect there"
     case .securing: "check that the port speaks TLS"
     case .upgrading: "check the server"
+    }
+  }
+}
+
+extension StreamFailure {
+  fileprivate var text: String {
+    switch self {
+    case .system(let code): systemMessage(code)
+    case .tls(let failure): failure.text
     }
   }
 }

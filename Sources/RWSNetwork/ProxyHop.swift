@@ -1,6 +1,6 @@
 import RWSWebSocket
 
-/// A proxy on the way to the target. `ClientConnection` dials it in the target's place, and there is no other
+/// A proxy on the way to the target. `StreamOpener` dials it in the target's place, and there is no other
 /// way round it: where the proxy fails, the connection fails.
 package struct ProxyHop: Sendable {
   package let proxy: Proxy

@@ -17,9 +17,19 @@ enum Socket {
     setOption(descriptor, SOL_SOCKET, SO_REUSEADDR)
   }
 
-  private static func setOption(_ descriptor: Int32, _ level: Int32, _ option: Int32) {
-    var on: Int32 = 1
-    setsockopt(descriptor, level, option, &on, socklen_t(MemoryLayout<Int32>.size))
+  /// TCP's own probes: the first after `seconds` of silence, as many after it as may stay unanswered.
+  static func keepAlive(_ descriptor: Int32, seconds: Int32, missedMax: Int32) {
+    setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, seconds)
+    setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, seconds)
+    setOption(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, missedMax)
+    setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE)
+  }
+
+  private static func setOption(
+    _ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32 = 1
+  ) {
+    var value = value
+    setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
   }
 
   /// The pending error of a non-blocking `connect`; 0 when connected.

@@ -6,21 +6,9 @@ package struct HandshakeInfo: Sendable {
   /// 101.
   package var status: Int
   package var fields: HTTPFields
-  /// Numeric address and port of the peer, or of the proxy, as in `127.0.0.1:443` or `[::1]:443`.
-  package var peerAddress: String
-  /// As in `TLSv1.3`; nil without TLS with the target.
-  package var tlsVersion: String?
-  /// The TLS session of an earlier connection was taken up again.
-  package var tlsResumed: Bool
+  package var stream: StreamInfo
   /// What was agreed on for permessage-deflate; nil without compression.
   package var deflate: DeflateParameters?
-  /// The proxy on the way, as in `http://proxy.example:3128`, without credentials; nil: none.
-  package var proxy: String?
-
-  /// For logs.
-  package var tlsDescription: String {
-    tlsVersion.map { tlsResumed ? "\($0), resumed" : $0 } ?? "plain"
-  }
 }
 
 package struct ChannelLimits: Sendable {

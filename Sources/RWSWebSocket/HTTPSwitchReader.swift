@@ -8,7 +8,7 @@ package struct HTTPRefusal: Error, Equatable, Sendable {
 }
 
 /// Reads the answer to a request after which the stream is to speak another protocol: an upgrade (RFC 9110
-/// §7.8) or a CONNECT (§9.3.6).
+/// §7.8) or a CONNECT (§9.3.6). Also the head of an ordinary answer, whose body is that "other protocol".
 ///
 ///   head ──the status asked for──▶ done (switched)      1xx: the next head
 ///     └──other status──▶ body ──its end, EOF or 64 KiB──▶ done (refused)

@@ -29,7 +29,7 @@ extension NetworkTests {
       #expect(client.strings == ["message 1", "message 2", "message 3"])
       #expect(client.flushed == [1, 2, 3])
       #expect(client.info?.status == 101)
-      #expect(client.info?.tlsVersion == (secure ? "TLSv1.3" : nil))
+      #expect(client.info?.stream.tlsVersion == (secure ? "TLSv1.3" : nil))
       #expect(server.requests.first?.header("x-test") == "yes")
       #expect(server.requests.first?.target == "/v1/responses")
       channel.close(timeoutNanoseconds: 5_000_000_000)

@@ -31,10 +31,10 @@ extension NetworkTests {
       let channel = WebSocketChannel(connecting: options, on: loop, delegate: client)
       try loop.drive { client.info != nil || client.failure != nil }
       #expect(client.failure == nil)
-      #expect(client.info?.tlsVersion == (targetTLS ? "TLSv1.3" : nil))
+      #expect(client.info?.stream.tlsVersion == (targetTLS ? "TLSv1.3" : nil))
       let scheme = proxyTLS ? "https" : "http"
-      #expect(client.info?.proxy == "\(scheme)://127.0.0.1:\(proxy.server.port)")
-      #expect(client.info?.peerAddress == "127.0.0.1:\(proxy.server.port)")
+      #expect(client.info?.stream.proxy == "\(scheme)://127.0.0.1:\(proxy.server.port)")
+      #expect(client.info?.stream.peerAddress == "127.0.0.1:\(proxy.server.port)")
       // More than one TLS record of each layer, and more than the sockets hold at once.
       let text = String(repeating: "a message through both layers ", count: 20_000)
       for message in ["first", text, "last"] { channel.send(text: Array(message.utf8), tag: 0) }

@@ -47,7 +47,7 @@ extension NetworkTests {
       let client = Recorder()
       let failure = try connect(to: leaf, trusting: root, host: host, client: client)
       #expect(failure == nil, "\(failure?.message ?? "")")
-      #expect(client.info?.tlsVersion == "TLSv1.3")
+      #expect(client.info?.stream.tlsVersion == "TLSv1.3")
     }
 
     @Test("an unknown authority is untrusted, and the message names it and the subject")

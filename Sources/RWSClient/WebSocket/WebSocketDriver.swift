@@ -180,7 +180,7 @@ extension WebSocket.Handshake {
       status: info.status, headers: info.fields.all.map { Header($0.name, $0.value) },
       subprotocol: info.fields["Sec-WebSocket-Protocol"],
       extensions: info.fields.list("Sec-WebSocket-Extensions").joined(separator: ", "),
-      peerAddress: info.peerAddress, tlsVersion: info.tlsVersion, proxy: info.proxy)
+      peerAddress: info.stream.peerAddress, tlsVersion: info.stream.tlsVersion, proxy: info.stream.proxy)
   }
 
   fileprivate init(refused answer: HTTPAnswer) {
