@@ -408,6 +408,55 @@ typedef struct rws_estimate {
 rws_status rws_session_estimate(rws_session *session, const char *input, size_t input_len,
                                 rws_estimate *estimate_out);
 
+/** Tokens as the server counted them; -1: not reported. */
+typedef struct rws_usage {
+    int64_t input_tokens;
+    int64_t cached_tokens;      /* of the input */
+    int64_t cache_write_tokens; /* of the input */
+    int64_t output_tokens;
+    int64_t reasoning_tokens;   /* of the output */
+    int64_t total_tokens;
+} rws_usage;
+
+/** What a history was compacted to. */
+typedef struct rws_compaction {
+    size_t struct_size;
+    rws_string output; /* the window that the session goes on from: a JSON array of items. Whoever gives whole
+                          histories (is_history) puts it in the place of all so far. */
+    rws_usage usage;   /* what compacting took */
+} rws_compaction;
+#define RWS_COMPACTION_INIT { sizeof(rws_compaction), {"", 0}, { -1, -1, -1, -1, -1, -1 } }
+
+/**
+ * Replaces the session's history by a smaller one that stands for it (POST /v1/responses/compact): the next turn sends
+ * that window, full_reason "compacted", and goes on from there. The history goes to the server whole, over a connection of its own.
+ * Turns that are started meanwhile wait for it. If it fails, the session is as before.
+ * @param if_over_tokens  Do nothing if the context (input and output of the last response, as its usage says)
+ *                        is known to be no larger; 0: compact in any case. With it, the call may precede every turn.
+ * @param timeout_ms      How long this call waits; the compaction goes on after RWS_TIMEOUT, and the next call waits for
+ *                        it (or begins anew, if a turn was started in between). The client's event_gap_timeout_ms and turn_timeout_ms bound it.
+ * @param compaction_out  Borrowed until the next call of this function on the session, or its free. May be NULL.
+ * @return RWS_OK; RWS_DONE (nothing to do: no history, or the context is not that large); RWS_TIMEOUT; RWS_ERR_BUSY (a turn
+ *         of the session runs or waits); RWS_ERR_MISSING_OUTPUT (tool calls are not answered yet); RWS_ERR_WOULD_DEADLOCK; or why it
+ *         failed, details in rws_last_error().
+ * @since 0.1
+ */
+rws_status rws_session_compact(rws_session *session, int64_t if_over_tokens, int64_t timeout_ms,
+                               rws_compaction *compaction_out);
+
+/**
+ * Tokens of the next turn's whole input, instructions and tools included, as the server counts them
+ * (POST /v1/responses/input_tokens). The history goes to the server whole; nothing changes. Also while a turn runs: what
+ * has been committed counts.
+ * @param input       As in rws_turn_start(). One count of a session at a time: RWS_ERR_BUSY while another input is counted.
+ * @param timeout_ms  As for rws_session_compact().
+ * @return RWS_OK; RWS_TIMEOUT; RWS_ERR_BUSY; RWS_ERR_INVALID_JSON; RWS_ERR_WOULD_DEADLOCK; or why it failed, details in
+ *         rws_last_error().
+ * @since 0.1
+ */
+rws_status rws_session_count_tokens(rws_session *session, const char *input, size_t input_len, int64_t timeout_ms,
+                                    int64_t *tokens_out);
+
 /**
  * A descriptor to wait on in a loop of the caller's own (epoll, poll, asyncio, libuv): readable
  * while a turn of the session has events or an end that rws_turn_next() has not returned yet.
@@ -590,16 +639,6 @@ enum {
     RWS_OUTCOME_CANCELLED = 4   /* by the caller or by a time limit */
 };
 
-/** Tokens as the server counted them; -1: not reported. */
-typedef struct rws_usage {
-    int64_t input_tokens;
-    int64_t cached_tokens;      /* of the input */
-    int64_t cache_write_tokens; /* of the input */
-    int64_t output_tokens;
-    int64_t reasoning_tokens;   /* of the output */
-    int64_t total_tokens;
-} rws_usage;
-
 /** What a turn has brought so far; complete when outcome is not RUNNING. */
 typedef struct rws_result {
     size_t struct_size;
@@ -718,7 +757,7 @@ typedef struct rws_stats {
     int32_t resend_count;        /* times the request was sent again before it started */
     rws_string full_reason;      /* why not is_delta: "first", "reconnected", "lane_reused", "cancelled", "failed",
                                     "evicted", "not_found", "unfinished_call", "instructions_changed",
-                                    "calls_abandoned", "elsewhere",
+                                    "calls_abandoned", "elsewhere", "compacted",
                                     or "prefix_changed: " and the path of the first difference; empty with is_delta */
     rws_string cache_break;      /* the first setting that changed so that the server's prompt cache is lost from there
                                     on, as in "tools[2].name"; empty: none. Still a delta. */

@@ -22,6 +22,7 @@ extension ClientCore {
 
   func close(_ session: SessionID) {
     drive { $0.close(session, now: $1) }
+    endErrands(of: session)
   }
 
   func start(_ request: TurnRequest, _ turn: TurnCore, in session: SessionID, requestedAt: Instant) {

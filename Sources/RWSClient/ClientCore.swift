@@ -37,6 +37,8 @@ final class ClientCore: @unchecked Sendable {
   var turns: [TurnID: TurnCore] = [:]
   var steers: [SteerID: SteerCore] = [:]
   var connectWaiters: [SessionID: [@Sendable (ResponsesError?) -> Void]] = [:]
+  var errands: [UInt64: Errand] = [:]
+  var lastErrand: UInt64 = 0
   var timer: (id: TimerID, due: Instant)?
   var isPerforming = false
   private(set) var hasClosedSessions = false
@@ -245,6 +247,7 @@ final class ClientCore: @unchecked Sendable {
 
   private func closeSessions() {
     hasClosedSessions = true
+    endErrands(of: nil)
     drive { $0.closeAll(now: $1) }
     timer.map { loop.cancel($0.id) }
     timer = nil

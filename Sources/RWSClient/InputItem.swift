@@ -33,7 +33,7 @@ public struct InputItem: Sendable, Equatable {
     return InputItem(json: writer.bytes)
   }
 
-  static func checked(_ items: [InputItem]) throws(ResponsesError) -> TurnInput {
+  package static func checked(_ items: [InputItem]) throws(ResponsesError) -> TurnInput {
     var writer = JSONWriter()
     writer.beginArray()
     for item in items { writer.raw(item.json) }

@@ -40,24 +40,45 @@ extension ResponsesError {
     body = answer.body
   }
 
-  /// An HTTP answer to the upgrade, read as the error event that it stands for: status, headers and
-  /// the `error` of its body, if there is one.
+  /// Where a WebSocket was asked for.
   private init(refused answer: HTTPAnswer, _ message: String) {
-    var writer = JSONWriter()
-    writer.beginObject()
-    writer.member("status", answer.status)
-    writer.key("headers")
-    writer.beginObject()
-    for field in answer.fields.all { writer.member(field.name, field.value) }
-    writer.endObject()
-    if let error = (try? JSONValue(parsing: answer.body))?["error"] { writer.member("error", error) }
-    writer.endObject()
-    let fields = writer.bytes.withUnsafeBytes { text in
-      APIErrorFields((try? EventScanner.scan(text)) ?? ScannedEvent(), in: text)
-    }
+    let fields = answer.errorFields
     self = answer.body.withUnsafeBytes {
       ResponsesError(fields, fallback: .upgradeRefused, body: $0)
     }
     if let reason = fields.message { self.message = "\(message) It says: \(reason)" } else { self.message = message }
+  }
+
+  /// Of an HTTP request, with another status than 2xx.
+  init(refusal answer: HTTPAnswer) {
+    self = answer.body.withUnsafeBytes {
+      ResponsesError(answer.errorFields, fallback: .api, body: $0)
+    }
+    if (300...399).contains(answer.status) {
+      message += " Redirects are not followed; use the address it names as base URL."
+    }
+  }
+}
+
+extension HTTPAnswer {
+  /// The error event that the answer stands for: status, headers and the `error` of its body, if there is one.
+  var errorEvent: [UInt8] {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.member("type", "error")
+    writer.member("status", status)
+    writer.key("headers")
+    writer.beginObject()
+    for field in fields.all { writer.member(field.name, field.value) }
+    writer.endObject()
+    if let error = (try? JSONValue(parsing: body))?["error"] { writer.member("error", error) }
+    writer.endObject()
+    return writer.bytes
+  }
+
+  fileprivate var errorFields: APIErrorFields {
+    errorEvent.withUnsafeBytes { text in
+      APIErrorFields((try? EventScanner.scan(text)) ?? ScannedEvent(), in: text)
+    }
   }
 }

@@ -7,6 +7,8 @@ public final class Session: Sendable {
   let settings: Settings
   private let signal = ReadinessSignal()
   private let state = State()
+  let compacting = ErrandSlot<Int, Compacted>()
+  let counting = ErrandSlot<TurnInput, Int64>()
 
   private final class State: @unchecked Sendable {
     let lock = Lock()
@@ -150,6 +152,9 @@ public final class Session: Sendable {
   ) throws(ResponsesError) -> (turn: Turn, launch: () throws(ResponsesError) -> Void) {
     try checkIsOpen()
     try state.admitTurn()
+    // The history that they speak of is about to be another.
+    compacting.dropAnswer()
+    counting.dropAnswer()
     let request = TurnRequest(
       id: client.core.makeTurnID(), content: content, settings: settings.merging(overrides),
       isWarmUp: isWarmUp, isStrict: client.core.isStrict, isAbandoningCalls: isAbandoningCalls,
@@ -231,7 +236,7 @@ public final class Session: Sendable {
       total: (options.turnTimeout ?? client.turnTimeout)?.nanoseconds)
   }
 
-  private func checkIsOpen() throws(ResponsesError) {
+  func checkIsOpen() throws(ResponsesError) {
     if let refusal = client.core.refusal { throw refusal }
     if state.lock.withLock({ state.isClosed }) {
       throw ResponsesError(.closed, "The session is closed.")

@@ -4,9 +4,10 @@ import RWSClient
 
 final class SessionHandle: @unchecked Sendable {
   let session: Session
-  private let lock = Lock()
+  fileprivate let lock = Lock()
   private var responseID = Borrowed()
   private var fullBody = Borrowed()
+  fileprivate var compaction = Borrowed()
 
   init(_ session: Session) { self.session = session }
 
@@ -21,6 +22,18 @@ final class SessionHandle: @unchecked Sendable {
     lock.withLock {
       fullBody = Borrowed()
       return fullBody.string(body)
+    }
+  }
+}
+
+extension SessionHandle {
+  func lend(_ compaction: Compaction) -> rws_compaction {
+    lock.withLock {
+      Borrowed.renew(&self.compaction) { borrowed in
+        rws_compaction(
+          struct_size: 0, output: borrowed.string(compaction.outputBytes),
+          usage: rws_usage(compaction.usage))
+      }
     }
   }
 }
@@ -124,6 +137,39 @@ public func rws_session_estimate(
     let session = try Handles.session(session).session
     let input = try TurnInput(json: bytes(input, input_len, "input"))
     try write(rws_estimate(session.estimate(input)), to: writable(estimate_out))
+  }
+}
+
+@c(rws_session_compact) @implementation
+public func rws_session_compact(
+  _ session: OpaquePointer?, _ if_over_tokens: Int64, _ timeout_ms: Int64,
+  _ compaction_out: UnsafeMutablePointer<rws_compaction>?
+) -> rws_status {
+  var isNeeded = true
+  let status = call { () throws(ResponsesError) in
+    let handle = try Handles.session(session)
+    if compaction_out != nil { _ = try writable(compaction_out) }
+    guard if_over_tokens >= 0 else {
+      throw ResponsesError(.invalidArgument, "if_over_tokens is negative.")
+    }
+    let compaction = try handle.session.compact(
+      ifOver: if_over_tokens > 0 ? if_over_tokens : nil, timeout: wait(timeout_ms))
+    isNeeded = compaction != nil
+    if let compaction, let compaction_out { try write(handle.lend(compaction), to: compaction_out) }
+  }
+  return status == Status.ok.rawValue && !isNeeded ? Status.done.rawValue : status
+}
+
+@c(rws_session_count_tokens) @implementation
+public func rws_session_count_tokens(
+  _ session: OpaquePointer?, _ input: UnsafePointer<CChar>?, _ input_len: Int, _ timeout_ms: Int64,
+  _ tokens_out: UnsafeMutablePointer<Int64>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let tokens_out = try required(tokens_out, "tokens_out")
+    let handle = try Handles.session(session)
+    let input = try TurnInput(json: bytes(input, input_len, "input"))
+    tokens_out.pointee = try handle.session.countTokens(input, timeout: wait(timeout_ms))
   }
 }
 

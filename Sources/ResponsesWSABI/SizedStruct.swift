@@ -9,6 +9,7 @@ protocol SizedStruct {
 
 extension rws_client_options: SizedStruct {}
 extension rws_identity: SizedStruct {}
+extension rws_compaction: SizedStruct {}
 extension rws_turn_options: SizedStruct {}
 extension rws_event: SizedStruct {}
 extension rws_event_batch: SizedStruct {}

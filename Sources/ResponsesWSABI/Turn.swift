@@ -299,7 +299,7 @@ extension rws_result {
 }
 
 extension rws_usage {
-  fileprivate init(_ usage: Usage?) {
+  init(_ usage: Usage?) {
     self.init(
       input_tokens: usage?.inputTokens ?? -1, cached_tokens: usage?.cachedTokens ?? -1,
       cache_write_tokens: usage?.cacheWriteTokens ?? -1, output_tokens: usage?.outputTokens ?? -1,

@@ -45,7 +45,7 @@ extension ResponsesError {
   }
 
   /// A time limit expired; `status` says which.
-  static func expiry(_ status: Status, _ execution: Execution) -> ResponsesError {
+  package static func expiry(_ status: Status, _ execution: Execution) -> ResponsesError {
     let what =
       switch status {
       case .firstEventTimeout: "No event came within the first-event timeout"

@@ -3,7 +3,7 @@ extension ClientMachine {
   /// Moves the session's head turn on as far as its lane allows.
   func pump(_ session: SessionState, _ now: Instant) {
     var hasEndedTurns = false
-    while !session.isClosed, session.awaited == nil {
+    while !session.isClosed, !session.isCompacting, session.awaited == nil {
       if session.active == nil {
         guard !session.queue.isEmpty else {
           // Its place, which it did not need, may be another's.

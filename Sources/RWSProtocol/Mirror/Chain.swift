@@ -113,6 +113,30 @@ struct Chain {
     return body.finished()
   }
 
+  /// The body of `POST /responses/compact`: it takes no other settings.
+  func compactionBody(_ settings: Settings) -> [UInt8] {
+    var body = RequestBody(http: settings.keeping(Self.compactionSettings))
+    body.append(history, isStored: settings.isStored)
+    return body.finished()
+  }
+
+  /// The body of `POST /responses/input_tokens`: what counts for the input of a next turn.
+  func countingBody(_ settings: Settings, input: TurnInput) -> [UInt8] {
+    var body = RequestBody(http: settings.keeping(Self.countedSettings))
+    if !settings.hasConversation { body.append(history, isStored: settings.isStored) }
+    body.append(input.items)
+    return body.finished()
+  }
+
+  private static let compactionSettings: Set = [
+    "model", "instructions", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
+    "service_tier",
+  ]
+  private static let countedSettings: Set = [
+    "model", "instructions", "conversation", "parallel_tool_calls", "personality", "reasoning", "text",
+    "tool_choice", "tools", "truncation",
+  ]
+
   /// Calls of the last response that the request leaves without an output.
   func unanswered(by request: TurnRequest) -> [String] {
     guard !request.settings.hasConversation, request.changedPath == nil else { return [] }
@@ -173,6 +197,15 @@ struct Chain {
       connection: seat.connection, lane: seat.lane)
     return output
   }
+
+  /// The history was compacted: the chain goes on from the window that came of it, with one full send.
+  mutating func rebase(_ window: [JSONValue]) {
+    history.rebase(window)
+    dropAnchor(.compacted)
+  }
+
+  /// No turn has gone on from the window yet.
+  var isJustCompacted: Bool { anchor == nil && unanchoredReason == .compacted }
 
   /// The server no longer has the context, wherever it was.
   mutating func dropAnchor(_ reason: FullReason) {

@@ -25,6 +25,8 @@ public enum FullReason: Sendable, Equatable {
   case callsAbandoned
   /// The context is cached on a lane or connection that this turn could not use.
   case elsewhere
+  /// The history was compacted: another window is sent in its place.
+  case compacted
 }
 
 extension FullReason {
@@ -33,7 +35,7 @@ extension FullReason {
     switch self {
     case .first: true
     // Asked for.
-    case .callsAbandoned: true
+    case .callsAbandoned, .compacted: true
     case .reconnected, .laneReused, .cancelled, .failed, .evicted, .notFound, .unfinishedCall,
       .prefixChanged, .instructionsChanged, .elsewhere:
       false
@@ -57,6 +59,7 @@ extension FullReason: CustomStringConvertible {
     case .instructionsChanged: "instructions_changed"
     case .callsAbandoned: "calls_abandoned"
     case .elsewhere: "elsewhere"
+    case .compacted: "compacted"
     }
   }
 }

@@ -170,6 +170,19 @@ package struct History: Sendable {
     isCompared = true
   }
 
+  /// Other items stand for everything so far: all of them are sent from now on, whatever they are.
+  mutating func rebase(_ window: [JSONValue]) {
+    let isCompared = self.isCompared
+    replace()
+    self.isCompared = isCompared
+    mark()
+    for (item, kind) in zip(window, ReplayItem.kinds(ofOutput: window)) {
+      separate()
+      append(item, kind)
+      itemCount += 1
+    }
+  }
+
   private mutating func append(_ item: JSONValue, _ kind: ReplayItem.Kind) {
     switch kind {
     // What a caller compares stays as it was; else the clean form is kept.

@@ -71,6 +71,12 @@ package struct Settings: Sendable, Equatable {
     return merged
   }
 
+  func keeping(_ names: Set<String>) -> Settings {
+    var copy = self
+    copy.fields.removeAll { !names.contains($0.name) }
+    return copy
+  }
+
   func removing(_ name: String) -> Settings {
     var copy = self
     copy.fields.removeAll { $0.name == name }

@@ -17,6 +17,8 @@ final class SessionState {
   /// In the list of those who wait for a seat or a slot.
   var isWaiting = false
   var isClosed = false
+  /// Turns wait: the chain is about to go on from elsewhere.
+  var isCompacting = false
   var lastUse: Instant
 
   init(_ id: SessionID, _ settings: Settings, _ route: Route, now: Instant) {
@@ -26,7 +28,7 @@ final class SessionState {
     lastUse = now
   }
 
-  var isIdle: Bool { active == nil && queue.isEmpty && awaited == nil && !isConnectWanted }
+  var isIdle: Bool { active == nil && queue.isEmpty && awaited == nil && !isConnectWanted && !isCompacting }
 
   /// Ends all ties.
   func dissolve() {

@@ -14,6 +14,7 @@ are the same for asyncio. Beneath them: WebSocket and AsyncWebSocket, raw connec
 from ._aio import AsyncClient, AsyncSession, AsyncTurn, AsyncWebSocket
 from ._arun import AsyncRun
 from ._client import LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARNING, Client
+from ._compaction import Compaction
 from ._errors import (
     APIError,
     AuthenticationError,
@@ -96,6 +97,7 @@ __all__ = [
     "CertificateUntrusted",
     "Client",
     "Closed",
+    "Compaction",
     "ConnectFailed",
     "ConnectTimeout",
     "ConnectionLimitReached",

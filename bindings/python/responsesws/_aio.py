@@ -23,10 +23,11 @@ from typing import (
 from . import _ffi
 from ._arun import AsyncRun
 from ._client import ClientBase
+from ._compaction import Compacting, Compaction, Counting
 from ._errors import WaitTimeout
 from ._events import Event, EventKind
 from ._identity import Identity
-from ._json import Fields, Input, encode_fields
+from ._json import Fields, Input, encode_fields, encode_input
 from ._session import UNSET, SessionBase
 from ._socket import Message, WebSocketBase, nothing_received
 from ._time import FOREVER, Patience
@@ -255,6 +256,26 @@ class AsyncSession(SessionBase[AsyncTurn]):
             lambda: native_connect(self._handle.pointer(), 0), Patience(timeout)
         )
         _ffi.check(status)
+
+    async def compact(
+        self, *, if_over: Optional[int] = None, timeout: Optional[float] = None
+    ) -> Optional[Compaction]:
+        """Replace the history by a smaller one that stands for it. As Session.compact()."""
+        compacting = Compacting(if_over)
+        status = await _look_again(
+            lambda: compacting.look(self._handle.pointer(), 0), Patience(timeout)
+        )
+        return compacting.result(status)
+
+    async def count_tokens(
+        self, input: Optional[Input] = None, *, timeout: Optional[float] = None
+    ) -> int:
+        """Tokens of the next turn's whole input. As Session.count_tokens()."""
+        counting = Counting(encode_input(input))
+        status = await _look_again(
+            lambda: counting.look(self._handle.pointer(), 0), Patience(timeout)
+        )
+        return counting.result(status)
 
     def _release(self) -> None:
         self._readiness.close()

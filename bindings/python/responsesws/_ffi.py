@@ -203,6 +203,10 @@ class Usage(Structure):
     ]
 
 
+class Compaction(Structure):
+    _fields_ = [("struct_size", c_size_t), ("output", String), ("usage", Usage)]
+
+
 class Result(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -373,6 +377,11 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "rws_session_full_body": (_status, [_Handle, c_char_p, c_size_t, POINTER(String)]),
     "rws_session_ledger": (_status, [_Handle, POINTER(Ledger)]),
     "rws_session_estimate": (_status, [_Handle, c_char_p, c_size_t, POINTER(Estimate)]),
+    "rws_session_compact": (_status, [_Handle, c_int64, c_int64, POINTER(Compaction)]),
+    "rws_session_count_tokens": (
+        _status,
+        [_Handle, c_char_p, c_size_t, c_int64, POINTER(c_int64)],
+    ),
     "rws_session_descriptor": (_status, [_Handle, POINTER(c_int)]),
     "rws_session_free": (None, [_Handle]),
     "rws_json_tree": (_status, [String, POINTER(c_void_p)]),
@@ -696,6 +705,32 @@ def session_estimate(session: int, input: bytes) -> Estimate:
     out = Estimate(struct_size=ctypes.sizeof(Estimate))
     check(library().rws_session_estimate(session, input, len(input), byref(out)))
     return out
+
+
+class CompactionBuffer:
+    """Where rws_session_compact() writes."""
+
+    __slots__ = ("_compaction", "reference")
+
+    def __init__(self) -> None:
+        self._compaction = Compaction(struct_size=ctypes.sizeof(Compaction))
+        self.reference = byref(self._compaction)
+
+    def read(self) -> Tuple[bytes, Usage]:
+        return self._compaction.output.copy(), self._compaction.usage
+
+
+class CountBuffer:
+    """Where rws_session_count_tokens() writes."""
+
+    __slots__ = ("_tokens", "reference")
+
+    def __init__(self) -> None:
+        self._tokens = c_int64()
+        self.reference = byref(self._tokens)
+
+    def read(self) -> int:
+        return self._tokens.value
 
 
 def session_descriptor(session: int) -> int:

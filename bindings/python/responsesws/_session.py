@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Mapping, Optional, Type, TypeVar, Union, overload
 
 from . import _ffi, _results
+from ._compaction import Compacting, Compaction, Counting
 from ._handle import own
 from ._json import Fields, Input, encode_fields, encode_input
 from ._results import Estimate, Ledger
@@ -139,6 +141,11 @@ class Session(SessionBase[Turn]):
 
     _turn_type = Turn
 
+    def __init__(self, client: ClientBase, pointer: int) -> None:
+        super().__init__(client, pointer)
+        self._compacting = threading.Lock()
+        """Held from the call to the copy of what it lends."""
+
     @overload
     def run(self, input: Optional[Input], tools: Tools, **options: Any) -> Run: ...
 
@@ -183,6 +190,39 @@ class Session(SessionBase[Turn]):
         _ffi.check(
             wait_in_slices(
                 lambda slice_ms: native_connect(self._handle.pointer(), slice_ms),
+                Patience(timeout),
+            )
+        )
+
+    def compact(
+        self, *, if_over: Optional[int] = None, timeout: Optional[float] = None
+    ) -> Optional[Compaction]:
+        """Replace the history by a smaller one that stands for it (POST /v1/responses/compact); the
+        next turn sends that window and goes on from there. Only between turns (Busy); turns that
+        are started meanwhile wait. If it fails, the session is as before.
+
+        if_over: do nothing, and return None, if the context is known to have no more tokens (input
+            and output of the last response). So it may be called before every turn.
+        timeout: seconds to wait; then WaitTimeout is raised and the compaction goes on: call again
+            to wait for it.
+        """
+        compacting = Compacting(if_over)
+        with self._compacting:
+            status = wait_in_slices(
+                lambda slice_ms: compacting.look(self._handle.pointer(), slice_ms),
+                Patience(timeout),
+            )
+            return compacting.result(status)
+
+    def count_tokens(
+        self, input: Optional[Input] = None, *, timeout: Optional[float] = None
+    ) -> int:
+        """Tokens of the next turn's whole input, instructions and tools included, as the server counts
+        them (POST /v1/responses/input_tokens). Sends the whole history; changes nothing."""
+        counting = Counting(encode_input(input))
+        return counting.result(
+            wait_in_slices(
+                lambda slice_ms: counting.look(self._handle.pointer(), slice_ms),
                 Patience(timeout),
             )
         )

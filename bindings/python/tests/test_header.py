@@ -22,6 +22,7 @@ STRUCTS = {
     "rws_error": _ffi.Error,
     "rws_header": _ffi.Header,
     "rws_identity": _ffi.Identity,
+    "rws_compaction": _ffi.Compaction,
     "rws_client_options": _ffi.ClientOptions,
     "rws_event": _ffi.Event,
     "rws_event_batch": _ffi.EventBatch,
