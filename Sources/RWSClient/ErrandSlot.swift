@@ -48,8 +48,8 @@ final class ErrandSlot<Key: Equatable & Sendable, Answer: Sendable>: Sendable {
     _ key: Key, timeout: Duration?, begin: Begin
   ) throws(ResponsesError) -> Answer? {
     let run = try join(key, begin: begin)
-    guard let answer = run.wait(until: timeout.map { MonotonicClock.deadline(after: $0.nanoseconds) })
-    else { return nil }
+    let deadline = timeout.map { $0 == .zero ? 0 : MonotonicClock.deadline(after: $0.nanoseconds) }
+    guard let answer = run.wait(until: deadline) else { return nil }
     forget(run)
     return try answer.get()
   }

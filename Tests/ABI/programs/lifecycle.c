@@ -49,6 +49,40 @@ static void a_turn_from_start_to_end(void) {
     rws_client_free(client);
 }
 
+static void a_history_is_counted_and_compacted(void) {
+    rws_client *client = new_client();
+    rws_session *session = new_session(client);
+    rws_compaction compaction = RWS_COMPACTION_INIT;
+    CHECK_STATUS(RWS_DONE, rws_session_compact(session, 0, PATIENCE_MS, &compaction));
+    int64_t tokens = 0;
+    CHECK_STATUS(RWS_OK, rws_session_count_tokens(session, "\"hello\"", 7, PATIENCE_MS, &tokens));
+    rws_turn *turn = start(session, "\"hello\"");
+    CHECK_STATUS(RWS_ERR_BUSY, rws_session_compact(session, 0, PATIENCE_MS, NULL));
+    CHECK_STATUS(RWS_DONE, rws_turn_wait(turn, PATIENCE_MS));
+    rws_result result = RWS_RESULT_INIT;
+    CHECK_STATUS(RWS_OK, rws_turn_result(turn, &result));
+    CHECK(result.usage.input_tokens == tokens && tokens > 0);
+    rws_turn_free(turn);
+    CHECK_STATUS(RWS_DONE, rws_session_compact(session, 1000000, PATIENCE_MS, &compaction));
+    CHECK_STATUS(RWS_OK, rws_session_compact(session, 1, PATIENCE_MS, &compaction));
+    CHECK(compaction.output.len > 2 && compaction.output.data[0] == '[');
+    CHECK(compaction.usage.input_tokens > 0 && compaction.usage.output_tokens > 0);
+    for (int i = 0; i < 2; i++) {
+        turn = start(session, "\"RECALL\"");
+        CHECK_STATUS(RWS_DONE, rws_turn_wait(turn, PATIENCE_MS));
+        CHECK_STATUS(RWS_OK, rws_turn_result(turn, &result));
+        CHECK(string_is(result.text, i == 0 ? "RECALL users=2 tools=0 first=hello" : "RECALL users=3 tools=0 first=hello"));
+        rws_stats stats = RWS_STATS_INIT;
+        CHECK_STATUS(RWS_OK, rws_turn_stats(turn, &stats));
+        CHECK(string_is(stats.full_reason, i == 0 ? "compacted" : ""));
+        rws_turn_free(turn);
+    }
+    /* Begun, not waited for: the client's end ends it. */
+    CHECK_STATUS(RWS_TIMEOUT, rws_session_compact(session, 0, 0, NULL));
+    rws_session_free(session);
+    rws_client_free(client);
+}
+
 static void every_call_after_free_is_refused(void) {
     rws_client *client = new_client();
     rws_session *session = new_session(client);
@@ -80,6 +114,8 @@ static void every_call_after_free_is_refused(void) {
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_connect(session, PATIENCE_MS));
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_response_id(session, &string));
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_full_body(session, "[]", 2, &string));
+    CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_compact(session, 0, 0, NULL));
+    CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_count_tokens(session, "[]", 2, 0, &(int64_t){0}));
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_descriptor(session, &descriptor));
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_turn_start(session, "[]", 2, NULL, &other_turn));
 
@@ -513,6 +549,7 @@ static void nothing_stays_behind(void) {
 int main(void) {
     static const struct test tests[] = {
         {"a turn from start to end", a_turn_from_start_to_end},
+        {"a history is counted and compacted", a_history_is_counted_and_compacted},
         {"every call after free is refused", every_call_after_free_is_refused},
         {"batches hold what single events hold", batches_hold_what_single_events_hold},
         {"batches are spaced as the caller's header has them",

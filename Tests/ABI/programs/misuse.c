@@ -22,6 +22,8 @@ static void null_handles_are_refused(void) {
     CHECK_REFUSED(rws_turn_successor(NULL, 0, &turn));
     CHECK_REFUSED(rws_session_response_id(NULL, &string));
     CHECK_REFUSED(rws_session_full_body(NULL, "[]", 2, &string));
+    CHECK_REFUSED(rws_session_compact(NULL, 0, 0, NULL));
+    CHECK_REFUSED(rws_session_count_tokens(NULL, "[]", 2, 0, &(int64_t){0}));
     CHECK_REFUSED(rws_session_descriptor(NULL, &descriptor));
     CHECK_REFUSED(rws_turn_start(NULL, "[]", 2, NULL, &turn));
     CHECK_REFUSED(rws_turn_next(NULL, 0, &event));
@@ -47,6 +49,11 @@ static void null_outputs_are_refused(void) {
     rws_session *session = new_session(client);
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_response_id(session, NULL));
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_full_body(session, "[]", 2, NULL));
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_count_tokens(session, "[]", 2, 0, NULL));
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_compact(session, -1, 0, NULL));
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_compact(session, 0, -2, NULL));
+    rws_compaction unset = {0};
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_compact(session, 0, 0, &unset));
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_descriptor(session, NULL));
     /* Without a callback nobody could read the turn. */
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_start(session, "[]", 2, NULL, NULL));
@@ -102,6 +109,7 @@ static void impossible_lengths_are_refused(void) {
         CHECK_TOO_LARGE(rws_session_new(client, SETTINGS, length, &other));
         CHECK_TOO_LARGE(rws_turn_start(session, "\"x\"", length, NULL, &turn));
         CHECK_TOO_LARGE(rws_session_full_body(session, "\"x\"", length, &body));
+        CHECK_TOO_LARGE(rws_session_count_tokens(session, "\"x\"", length, 0, &(int64_t){0}));
         rws_turn_options options = RWS_TURN_OPTIONS_INIT;
         options.overrides = "{}";
         options.overrides_len = length;
