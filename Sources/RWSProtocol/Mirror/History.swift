@@ -68,6 +68,8 @@ package struct History: Sendable {
   private var segments: [Segment] = []
   /// Replay starts at the latest compaction item of a response: it stands for all that was before.
   private var firstSegment = 0
+  /// Index of that compaction item, if anything is kept before it.
+  private var windowItemIndex: Int?
   private var extentStored = Extent()
   private var extentUnstored = Extent()
   /// The caller gives its whole history with each turn: all of it is kept, to be compared.
@@ -155,6 +157,7 @@ package struct History: Sendable {
       var written = 0
       for item in tail.items {
         log.append(UnsafeRawBufferPointer(rebasing: text[written..<item.range.lowerBound]))
+        if itemCount == windowItemIndex { beginWindow() }
         append(item.value, item.kind)
         itemCount += 1
         written = item.range.upperBound
@@ -233,6 +236,11 @@ package struct History: Sendable {
     extentUnstored.add(segment.bytesUnstored)
   }
 
+  private mutating func clearExtents() {
+    extentStored = Extent()
+    extentUnstored = Extent()
+  }
+
   private mutating func remove(_ segment: Segment) {
     extentStored.remove(segment.bytesStored)
     extentUnstored.remove(segment.bytesUnstored)
@@ -251,6 +259,10 @@ package struct History: Sendable {
 
   private mutating func truncate(to boundary: Boundary) {
     while let last = boundaries.last, last.offset > boundary.offset { boundaries.removeLast() }
+    if let windowItemIndex, boundary.itemIndex <= windowItemIndex {
+      // The compaction item comes again, and the window begins there anew.
+      firstSegment = 0
+    }
     while segments.count > firstSegment, let last = segments.last,
       last.range.upperBound > boundary.offset
     {
@@ -266,9 +278,11 @@ package struct History: Sendable {
 
   /// Compaction: what was before the item that comes now is not replayed any more.
   private mutating func beginWindow() {
-    for segment in segments[firstSegment...] { remove(segment) }
-    firstSegment = segments.count
-    guard !isCompared else { return }
+    guard !isCompared else {
+      firstSegment = segments.count
+      windowItemIndex = itemCount
+      return clearExtents()
+    }
     let (open, generation) = (openCalls, self.generation)
     self = History()
     (openCalls, self.generation) = (open, generation)

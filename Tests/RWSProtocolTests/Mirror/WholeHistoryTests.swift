@@ -180,6 +180,32 @@ import Testing
     #expect(sentItems(driver, last) == items)
   }
 
+  @Test("A compaction item in the caller's own form begins the window, whatever was written anew around it")
+  func compactionWindow() throws {
+    let compaction = #"{"id":"cmp_1","type":"compaction","encrypted_content":"x"}"#
+    let driver = try MachineDriver()
+    try driver.start(history: "[\(one)]")
+    driver.open()
+    driver.receive(
+      Wire.created("r1"), Wire.itemDone(Wire.message("a", "before"), at: 0),
+      Wire.itemDone(compaction, at: 1), Wire.itemDone(Wire.message("b", "after"), at: 2),
+      Wire.completed("r1"))
+    func rewritten(_ id: String, _ text: String) -> String {
+      #"{"id":"msg_\#(id)","type":"message","role":"assistant","content":[{"type":"output_text","text":"\#(text)"}]}"#
+    }
+    let history = [one, rewritten("a", "before"), compaction, rewritten("b", "after"), two]
+    let second = try driver.start(history: "[\(history.joined(separator: ", "))]")
+    #expect(driver.request(second)?.previousResponseID == "r1" && sentItems(driver, second) == [two])
+    driver.answer("r2")
+    driver.lose()
+    let third = try driver.start(
+      history: "[\((history + [rewritten("r2", "hello"), one]).joined(separator: ", "))]")
+    driver.open()
+    #expect(sentItems(driver, third) == history.dropFirst(2) + [rewritten("r2", "hello"), one])
+    let replayed = driver.machine.history(driver.session).replayedBytes(isStored: false)
+    #expect(replayed == (history.dropFirst(2) + [rewritten("r2", "hello")]).joined(separator: ", ").utf8.count)
+  }
+
   @Test("Append and whole-history style may take turns in one session")
   func mixed() throws {
     let (driver, answer) = try begun()
