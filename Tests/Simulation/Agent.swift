@@ -24,6 +24,8 @@ final class Agent {
   var remaining = 0
   var isStored = false
   var isClosed = false
+  /// As its turns' stats had them.
+  var inputTokens: Int64 = 0
   var model = "m"
   var instructions: String?
   var tools: String?
@@ -77,6 +79,8 @@ final class SimTurn {
   var contextBefore: [Int]?
   var isWarmUp = false
   var isStrict = false
+  /// Calls that its input does not answer are given up.
+  var isAbandoning = false
   var end: TurnEnd?
   var ends = 0
   var successors = 0

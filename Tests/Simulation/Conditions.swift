@@ -19,6 +19,7 @@ struct Conditions {
   let connectInterval: Int64
   let hasHungResponses: Bool
   let changesSettings: Bool
+  let reportsUsage: Bool
 
   init(_ random: inout SeededRandom) {
     let isCrowd = random.oneIn(60)
@@ -34,5 +35,6 @@ struct Conditions {
     connectInterval = 100
     hasHungResponses = random.oneIn(3)
     changesSettings = random.oneIn(2)
+    reportsUsage = !random.oneIn(4)
   }
 }

@@ -255,8 +255,20 @@ final class ServerConnection {
       server.conditions.telling == .doneOnly
       ? "" : #","output":[\#(response.output.joined(separator: ","))]"#
     send(
-      #"{"type":"response.\#(status)",\#(echo(name))"response":{"id":"\#(response.id)","status":"\#(status)"\#(details)\#(output)}}"#,
+      #"{"type":"response.\#(status)",\#(echo(name))"response":{"id":"\#(response.id)","status":"\#(status)"\#(details)\#(output)\#(usage(response))}}"#,
       response.turn)
+  }
+
+  /// Counted by a rule of its own; some servers do not say.
+  private func usage(_ response: RunningResponse) -> String {
+    guard server.conditions.reportsUsage else { return "" }
+    func tokens(_ texts: [String]) -> Int { texts.reduce(0) { $0 + 3 + $1.utf8.count / 4 } }
+    let input =
+      tokens(server.items.view(response.context).map { server.items[$0].text })
+      + tokens([response.settings.instructions, response.settings.tools])
+    let reasoning = response.output.filter { $0.hasPrefix(#"{"id":"rs"#) }
+    return
+      #","usage":{"input_tokens":\#(input),"output_tokens":\#(tokens(response.output)),"output_tokens_details":{"reasoning_tokens":\#(tokens(reasoning))}}"#
   }
 
   func refuse(_ name: String, _ request: JSONValue, _ status: Int, _ code: String) {

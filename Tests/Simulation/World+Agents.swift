@@ -33,6 +33,7 @@ extension World {
 
   func close(_ agent: Agent) {
     trace("session \(agent.id.value) closes")
+    judgeLedger(agent)
     agent.isClosed = true
     machine.close(agent.id, now: now)
     perform()
@@ -63,7 +64,7 @@ extension World {
       "\(turn.tag) of session \(agent.id.value) starts\(turn.isWarmUp ? ", a warm-up" : "")\(turn.changedHistory == nil ? "" : ", another history")")
     let request = TurnRequest(
       id: id, content: content, settings: agent.settings(turn: turn.tag), isWarmUp: turn.isWarmUp,
-      isStrict: turn.isStrict, limits: limits)
+      isStrict: turn.isStrict, isAbandoningCalls: turn.isAbandoning, limits: limits)
     machine.start(request, in: agent.id, now: now)
     perform()
     if agent.manner.steers, conditions.canSteer || random.oneIn(4) {
@@ -97,6 +98,10 @@ extension World {
     var calls = agent.line.count > 1 ? [] : agent.openCalls
     // A careless caller forgets an output.
     if hasFaults, random.oneIn(40), !agent.manner.isWhole { calls = Array(calls.dropLast()) }
+    if !calls.isEmpty, !agent.manner.isWhole, random.oneIn(6) {
+      turn.isAbandoning = true
+      calls.removeAll { _ in random.oneIn(2) }
+    }
     var texts = calls.map { number in
       let call = items[number]
       return

@@ -8,10 +8,15 @@ extension World {
     turn.ends += 1
     turn.end = end
     turn.contextBefore = turn.changedHistory ?? agent.history
+    if turn.isAbandoning { abandonCalls(turn) }
     trace(
       "\(turn.tag) of session \(agent.id.value) ended \(end.outcome) \(end.error.map { "\($0.status), \($0.execution): \($0.message.prefix(60))" } ?? "") \(turn.responseID) \(end.stats.fullReason.map { "full: \($0)" } ?? "delta")")
     agent.line.removeAll { $0 == id }
     judgeWhatWasTold(turn, end)
+    agent.inputTokens += end.stats.cost.inputTokens ?? 0
+    if let loss = end.stats.cost.contextLoss {
+      Violation.report("\(turn.tag): no context was lost, but \(loss)")
+    }
     switch end.outcome {
     case .completed, .incomplete: commit(turn, end)
     case .failed, .cancelled, .running: break
@@ -38,6 +43,22 @@ extension World {
     agent.history = (turn.contextBefore ?? []) + input + execution.output
     agent.openCalls = execution.output.filter { items[$0].isCall }
     agent.committed = turn.wanted
+  }
+
+  /// What it left unanswered of the last response is not seen any more.
+  private func abandonCalls(_ turn: SimTurn) {
+    let answered = Set(turn.input.compactMap { items[$0].callID })
+    let given = turn.agent.openCalls.filter { !answered.contains(items[$0].callID ?? "") }
+    turn.contextBefore?.removeAll { given.contains($0) }
+  }
+
+  /// The books of a session are the sum of its turns'.
+  func judgeLedger(_ agent: Agent) {
+    let ledger = machine.ledger(agent.id)
+    if ledger.inputTokens != agent.inputTokens {
+      Violation.report(
+        "session \(agent.id.value): the ledger has \(ledger.inputTokens) tokens of input, its turns \(agent.inputTokens)")
+    }
   }
 
   /// 3 and 4: what the model saw is what the caller would have sent over HTTP.
