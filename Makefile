@@ -5,7 +5,7 @@ SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
         test-readme test-scanner test-sim test-tokens test-packaging test-bench test-fuzz test-conformance asan tsan \
-        sanitizers fuzz sim conformance bench bench-memory bench-session bench-tokens \
+        sanitizers fuzz sim sim-mutants conformance bench bench-memory bench-session bench-tokens \
         dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
@@ -67,8 +67,12 @@ sim: build
 ifdef SEED
 	@.build/release/simulate $(SEED) 1 --trace
 else
-	@.build/release/simulate 1 $(or $(COUNT),10000)
+	@.build/release/simulate 1 $(or $(COUNT),10000) --all-rules
 endif
+
+# The same with each rule of the machine out of force in turn: each must be noticed.
+sim-mutants: build
+	@scripts/sim-mutants $(RULES)
 
 # A Debian with nothing but what the README asks for, in a chroot (root, network, some minutes).
 fresh:

@@ -29,7 +29,10 @@ final class Agent {
   var model = "m"
   var instructions: String?
   var tools: String?
+  /// A server that stores can load all of it.
+  var isChainStored = false
   /// Of the last committed turn.
+  var lastConnection: ConnectionID?
   var committed: SimTurn.Wanted?
 
   init(_ id: SessionID) { self.id = id }
@@ -77,7 +80,11 @@ final class SimTurn {
   var changedHistory: [Int]?
   /// What was there when it ended.
   var contextBefore: [Int]?
+  let isStored: Bool
   var isWarmUp = false
+  /// Where its request went.
+  var connection: ConnectionID?
+  var isUnread = false
   var isStrict = false
   /// Calls that its input does not answer are given up.
   var isAbandoning = false
@@ -93,6 +100,7 @@ final class SimTurn {
     self.tag = tag
     self.agent = agent
     self.wanted = wanted
+    isStored = agent.isStored
   }
 
   var isSuccessor: Bool { tag.contains("+") }
@@ -103,7 +111,10 @@ final class SimTurn {
   }
 
   func received(_ event: Event) {
-    if event.type == "rws.resent" { resends.append(event.json) }
+    if event.type == "rws.resent" {
+      resends.append(event.json)
+      connection = nil
+    }
     types.append(event.kind == .error ? "error" : event.type)
     guard event.type == "response.created" else { return }
     let id = event.response.split(separator: "\"").dropFirst(3).first ?? ""

@@ -17,7 +17,8 @@ struct Conditions {
   let connectionsMax: Int
   let connectBurst: Int
   let connectInterval: Int64
-  let hasHungResponses: Bool
+  /// One in so many steps of a response is its last, and nobody says so; 0: none.
+  let hangsOneIn: Int
   let changesSettings: Bool
   let reportsUsage: Bool
 
@@ -33,7 +34,7 @@ struct Conditions {
     connectionsMax = isCrowd ? 1 : 1 + random.below(6)
     connectBurst = 1 + random.below(4)
     connectInterval = 100
-    hasHungResponses = random.oneIn(3)
+    hangsOneIn = isCrowd && random.oneIn(3) ? 3 : random.oneIn(3) ? 60 : 0
     changesSettings = random.oneIn(2)
     reportsUsage = !random.oneIn(4)
   }

@@ -11,6 +11,7 @@ extension ServerConnection {
     }
     let target = request["previous_response_id"]?.string ?? ""
     let input = (request["input"]?.elements ?? []).map { String(decoding: $0.bytes, as: UTF8.self) }
+    if target.isEmpty { Violation.report("a steer that names no response") }
     let number = input.first.flatMap(Self.number)
     guard let number else { return Violation.report("a steer that nobody asked for: \(input)") }
     guard let (name, lane) = lanes.first(where: { $0.value.running?.id == target }),

@@ -29,6 +29,8 @@ final class ServerConnection {
     send(errorEvent("", 400, "websocket_connection_limit_reached"), nil)
   }
 
+  var busyLanes: Int { lanes.values.count { $0.isBusy || !$0.queue.isEmpty } }
+
   /// Something will never end.
   var isStuck: Bool { lanes.values.contains { $0.isBusy } }
 
@@ -189,7 +191,8 @@ final class ServerConnection {
 
   /// Never says anything of it again.
   private func hangs() -> Bool {
-    server.hasFaults && server.conditions.hasHungResponses && server.random.oneIn(60)
+    server.hasFaults && server.conditions.hangsOneIn > 0
+      && server.random.oneIn(server.conditions.hangsOneIn)
   }
 
   private func showNext(_ response: RunningResponse, _ name: String) {

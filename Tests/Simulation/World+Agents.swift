@@ -19,6 +19,7 @@ extension World {
       agent.isStored = source.isStored
       (agent.model, agent.instructions, agent.tools) = (source.model, source.instructions, source.tools)
       agent.committed = source.committed
+      agent.isChainStored = source.isChainStored
       machine.fork(source.id, as: agent.id, now: now)
     } else {
       machine.open(
@@ -176,6 +177,7 @@ extension World {
     if turn.ends != 1 { Violation.report("\(turn.tag) has a successor before it has ended") }
     let successor = SimTurn(
       second, tag: ServerConnection.successor(of: turn.tag), turn.agent, wanted: turn.wanted)
+    successor.connection = turn.connection
     add(successor)
     turn.agent.line.insert(second, at: 0)
     trace("\(successor.tag) follows by itself")
@@ -187,8 +189,11 @@ extension World {
   /// Reads a while later.
   func slowDown(_ turn: SimTurn) {
     guard turn.agent.manner.isSlow, hasFaults, turn.ends == 0, random.oneIn(8) else { return }
+    turn.isUnread = true
     machine.setUnread(true, turn.id, now: now)
+    judgeLater(turn)
     clock.after(Int64(random.below(600))) { [self] in
+      turn.isUnread = false
       guard turn.ends == 0 else { return }
       if random.oneIn(10) {
         machine.abandonUnread(turn.id, now: now)

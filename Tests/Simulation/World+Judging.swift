@@ -32,6 +32,7 @@ extension World {
       return Violation.report("\(turn.tag) ended well with a response that was not made for it")
     }
     judge(execution, of: turn)
+    judgeFullResend(turn, end)
     if execution.isDelta != end.stats.isDelta {
       Violation.report("\(turn.tag) says that it was \(end.stats.isDelta ? "a delta" : "full"), and was not")
     }
@@ -43,6 +44,8 @@ extension World {
     agent.history = (turn.contextBefore ?? []) + input + execution.output
     agent.openCalls = execution.output.filter { items[$0].isCall }
     agent.committed = turn.wanted
+    agent.lastConnection = turn.connection
+    agent.isChainStored = turn.isStored && (!end.stats.isDelta || agent.isChainStored)
   }
 
   /// What it left unanswered of the last response is not seen any more.
@@ -64,9 +67,7 @@ extension World {
   /// 3 and 4: what the model saw is what the caller would have sent over HTTP.
   private func judge(_ execution: ModelServer.Execution, of turn: SimTurn) {
     let expected = (turn.contextBefore ?? []) + turn.input
-    // Of some the caller was told that nobody knows.
-    let doubtful = Set(steers.values.filter { if case .unknown = $0.state { true } else { false } }.map(\.item))
-    let context = execution.context.filter { !doubtful.contains($0) }
+    let context = withoutDoubtfulSteers(execution, turn)
     if let difference = items.difference(
       context, expected, isVerbatim: !turn.agent.manner.rewrites)
     {
@@ -79,6 +80,62 @@ extension World {
       Violation.report("\(turn.tag): the model had \(execution.settings) instead of \(wanted)")
     }
   }
+
+  /// Of the steers of a turn that did not end well the caller was told that nobody knows.
+  private func withoutDoubtfulSteers(_ execution: ModelServer.Execution, _ turn: SimTurn) -> [Int] {
+    guard turn.end?.error != nil else { return execution.context }
+    let doubtful = Set(
+      steers.values.filter { if case .unknown = $0.state { true } else { false } }.map(\.item))
+    return execution.context.filter { !doubtful.contains($0) }
+  }
+
+  /// The whole history goes out again only where it must.
+  private func judgeFullResend(_ turn: SimTurn, _ end: TurnEnd) {
+    guard let reason = end.stats.fullReason else { return }
+    switch reason {
+    case .first, .notFound, .unfinishedCall, .prefixChanged, .instructionsChanged, .callsAbandoned,
+      .compacted:
+      return
+    case .reconnected, .laneReused, .cancelled, .failed, .evicted, .elsewhere: break
+    }
+    if turn.agent.isChainStored {
+      Violation.report("\(turn.tag): the server had stored what was sent again (\(reason))")
+    }
+    let areLanesKnown = conditions.lanes == .supported && (conditions.areLanesKnown || isEchoSeen)
+    let isStillThere = turn.agent.lastConnection.flatMap { links[$0] }.map { $0.limitTold == nil } ?? false
+    guard !hasFaults, turn.agent.remaining == 1, liveAgents.count <= 16, areLanesKnown, isStillThere
+    else { return }
+    Violation.report("\(turn.tag): sent again without need (\(reason))")
+  }
+
+  // MARK: Slow readers
+
+  /// Those whose requests are on the connection and have not ended.
+  private func running(on connection: ConnectionID) -> [SimTurn] {
+    turns.values.filter { $0.connection == connection && $0.ends == 0 }
+  }
+
+  func judgePause(_ connection: ConnectionID) {
+    if links[connection]?.isPaused == true, running(on: connection).count > 1 {
+      Violation.report("connection \(connection.value) is paused, though others wait for its events")
+    }
+  }
+
+  /// When what is under way has come.
+  func judgeLater(_ turn: SimTurn) {
+    guard isAlone(turn) else { return }
+    clock.after(60) { [self] in
+      guard turn.isUnread, isAlone(turn), let link = turn.connection.flatMap({ links[$0] }) else { return }
+      if !link.isPaused { Violation.report("\(turn.tag) is not read, and its connection is not paused") }
+    }
+  }
+
+  private func isAlone(_ turn: SimTurn) -> Bool {
+    guard turn.ends == 0, let connection = turn.connection, let link = links[connection] else { return false }
+    return running(on: connection).count == 1 && link.server?.busyLanes == 1 && !link.isHalfOpen
+  }
+
+  // MARK: Cache breaks
 
   private func judgeCacheBreak(_ turn: SimTurn, _ end: TurnEnd) {
     guard !turn.isSuccessor, let before = turn.agent.committed else { return }

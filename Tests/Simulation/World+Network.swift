@@ -46,6 +46,7 @@ extension World {
     for (text, ended) in burst {
       trace("  connection \(connection.id.value) -> \(text.prefix(200))")
       if let ended { endTold[ended] = clock.now }
+      if text.contains(#""stream_id":"lane-"#) { isEchoSeen = true }
       if text.contains("websocket_connection_limit_reached") { link.limitTold = clock.now }
       Array(text.utf8).withUnsafeBytes { machine.receive(connection, text: $0, now: now) }
     }
@@ -60,6 +61,7 @@ extension World {
     guard let link = links[connection.id], link.isOpen else {
       return Violation.report("something is sent on a connection that is not there")
     }
+    if let turn { turns[turn]?.connection = connection.id }
     trace("  connection \(connection.id.value) <- \(String(decoding: body.prefix(400), as: UTF8.self))")
     if let told = link.limitTold, told < clock.now, turn != nil {
       Violation.report("a request is sent on a connection that has told its age limit")

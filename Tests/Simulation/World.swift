@@ -23,12 +23,15 @@ final class World {
   var endTold: [String: Int64] = [:]
   var dials: [Int64] = []
   var hasFaults = true
+  /// An event has shown the client that there are lanes.
+  var isEchoSeen = false
   private var lastTurn: UInt64 = 0
   private var lastSession: UInt64 = 0
   private var isPerforming = false
+  private var steps = 0
   private(set) var turnCount = 0
 
-  init(seed: UInt64) {
+  init(seed: UInt64, tally: RuleTally) {
     random = SeededRandom(seed: seed)
     conditions = Conditions(&random)
     server = ModelServer(conditions, items, seed: random.next())
@@ -42,9 +45,10 @@ final class World {
     limits.connectBurst = conditions.connectBurst
     limits.connectIntervalNanoseconds = conditions.connectInterval
     limits.idleNanoseconds = 5_000
-    machine = ClientMachine(limits: limits)
+    machine = ClientMachine(limits: limits, tally: tally)
   }
 
+  private static let stepsMax = 300_000
   private static let faultsEnd: Int64 = 6_000
 
   func run() {
@@ -83,6 +87,8 @@ final class World {
   }
 
   private func step(until limit: Int64) -> Bool {
+    steps += 1
+    if steps > Self.stepsMax { Violation.report("it does not come to rest") }
     var limit = limit
     if let due = machine.nextDeadline { limit = min(limit, due.nanoseconds) }
     if clock.step(until: limit) { return Violation.found.isEmpty }
@@ -141,6 +147,8 @@ final class World {
     case .pause(let connection, let isPaused):
       trace("  connection \(connection.id.value) \(isPaused ? "paused" : "read again")")
       links[connection.id]?.isPaused = isPaused
+      // When all that belongs to the same moment was done.
+      if isPaused { clock.after(0) { [self] in judgePause(connection.id) } }
     case .deliver(let id, let batch, _):
       guard let turn = turns[id] else { return Violation.report("events of no turn") }
       if turn.ends > 0 { Violation.report("\(turn.tag): events after its end") }

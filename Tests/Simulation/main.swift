@@ -1,23 +1,44 @@
-// simulate [FIRST [COUNT]] [--trace]: runs seeds; a failing one prints the line that reproduces it.
+// simulate [FIRST [COUNT]] [--trace] [--all-rules] [--without RULE], or simulate --rules
+//
+// Runs seeds; a failing one prints the line that reproduces it. --all-rules: a rule of the machine that never fired is
+// a failure. --without: a rule that can be out of force without a violation is one.
 import Glibc
+import RWSProtocol
 
-let arguments = CommandLine.arguments.dropFirst()
-let numbers = arguments.compactMap(UInt64.init)
-let first = numbers.first ?? 1
-let count = numbers.dropFirst().first ?? 1
-World.isTraced = arguments.contains("--trace")
-
-var turns = 0
-for seed in first..<(first + count) {
-  let world = World(seed: seed)
-  world.run()
-  turns += world.turnCount
-  guard Violation.found.isEmpty else {
-    for violation in Violation.found.prefix(4) { print(violation) }
-    print("Again: make sim SEED=\(seed)")
-    print("\(seed - first) passed, 1 failed")
-    exit(1)
+var numbers: [UInt64] = []
+var mutant: Rule?
+var needsAllRules = false
+var arguments = CommandLine.arguments.dropFirst()
+while let argument = arguments.popFirst() {
+  switch argument {
+  case "--trace": World.isTraced = true
+  case "--all-rules": needsAllRules = true
+  case "--rules":
+    for rule in Rule.allCases { print(rule.rawValue) }
+    exit(0)
+  case "--without":
+    mutant = arguments.popFirst().flatMap(Rule.init(rawValue:))
+    if mutant == nil { Report.fail("--without needs a rule; --rules lists them") }
+  default:
+    guard let number = UInt64(argument) else { Report.fail("what is \(argument)?") }
+    numbers.append(number)
   }
 }
+let first = numbers.first ?? 1
+let count = numbers.dropFirst().first ?? 1
+
+let tally = RuleTally(disabling: mutant)
+var turns = 0
+for seed in first..<(first + count) {
+  let world = World(seed: seed, tally: tally)
+  world.run()
+  turns += world.turnCount
+  guard Violation.found.isEmpty else { Report.found(seed, first, mutant) }
+}
+if let mutant {
+  Report.fail("nothing notices \(mutant) in \(count) seeds; it fired \(tally.count(mutant)) times")
+}
 print("\(turns) turns in \(count) seeds from \(first): no violation")
+let missing = count >= 1_000 ? Report.rules(tally) : 0
+guard missing == 0 || !needsAllRules else { Report.fail("\(missing) rules never fired\n0 passed, 1 failed") }
 print("\(count) passed, 0 failed")

@@ -13,7 +13,7 @@ extension ClientMachine {
   ) {
     let execution = turn.execution
     if let seat = turn.seat {
-      seat.connection.quarantine(seat.lane, turn.quarantine(hasEnded: false))
+      quarantine(seat, turn.quarantine(hasEnded: false))
       seat.connection.dismiss(turn.session, now: now)
       decidePause(seat.connection)
       watchIdle(seat.connection, now)
@@ -22,11 +22,21 @@ extension ClientMachine {
     end(turn, outcome, error.with(execution), now)
   }
 
+  func quarantine(_ seat: Seat, _ quarantine: Lane.Quarantine) {
+    guard holds(.cancelQuarantines) else { return seat.connection.finish(seat.lane) }
+    seat.connection.quarantine(seat.lane, quarantine)
+  }
+
   /// The turn's request has left its lane; the session stays there.
   func vacate(_ turn: ActiveTurn, _ seat: Seat) {
     seat.connection.finish(seat.lane)
     turn.isUnread = false
     decidePause(seat.connection)
+  }
+
+  /// Each reason counts once.
+  func mayResend(_ turn: ActiveTurn, _ reason: String) -> Bool {
+    !turn.resendReasons.contains(reason) || !holds(.resentOnce)
   }
 
   func rewind(_ turn: ActiveTurn, reason: String) {
@@ -40,6 +50,7 @@ extension ClientMachine {
   /// A lane became free: who waits comes first, then the session that had it.
   func settle(_ connection: Connection, _ session: SessionState?, _ now: Instant) {
     closeIfRetired(connection, now)
+    decidePause(connection)
     serve(connection, now)
     if let session { pump(session, now) }
     watchIdle(connection, now)
@@ -107,7 +118,7 @@ extension ClientMachine {
   }
 
   func closeIfRetired(_ connection: Connection, _ now: Instant) {
-    guard connection.state == .retiring, connection.inFlight == 0 else { return }
+    guard connection.state == .retiring, connection.inFlight == 0, holds(.retiredIsClosed) else { return }
     actions.append(.close(connection))
     let sessions = remove(connection)
     advance(sessions, connection.route, now)
@@ -120,7 +131,7 @@ extension ClientMachine {
 
   func closeIfIdle(_ connection: Connection, _ now: Instant) {
     guard connection.isServing, connection.tenants == 0, connection.isAbandoned,
-      now.nanoseconds(since: connection.idleSince) >= limits.idleNanoseconds
+      now.nanoseconds(since: connection.idleSince) >= limits.idleNanoseconds, holds(.idleIsClosed)
     else { return }
     actions.append(.close(connection))
     _ = remove(connection)
@@ -130,7 +141,9 @@ extension ClientMachine {
   /// A full queue stops the reading only where it stops nobody else's events.
   func decidePause(_ connection: Connection) {
     let running = connection.runningTurns
-    let isPaused = running.count == 1 && connection.inFlight == 1 && running[0].isUnread
+    let isFull = running.contains { $0.isUnread }
+    let isAlone = running.count == 1 && connection.inFlight == 1
+    let isPaused = isFull && (isAlone || !holds(.neighboursAreNotPaused)) && holds(.fullQueuePauses)
     guard isPaused != connection.isPaused else { return }
     connection.isPaused = isPaused
     actions.append(.pause(connection, isPaused))

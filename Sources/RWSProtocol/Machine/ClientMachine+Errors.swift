@@ -27,12 +27,14 @@ extension ClientMachine {
   /// again, in the form that the refusal calls for, and the caller sees a notice instead of an error.
   func resend(_ turn: ActiveTurn, after error: ResponsesError, _ now: Instant) -> Bool {
     guard !turn.hasStarted, !turn.hasOutput, !turn.request.settings.hasConversation,
-      !turn.resendReasons.contains(error.code), let seat = turn.seat
+      mayResend(turn, error.code), let seat = turn.seat
     else { return false }
     let session = turn.session
-    if error.status == .previousResponseNotFound, turn.stats.isDelta {
+    if error.status == .previousResponseNotFound, turn.stats.isDelta, holds(.notFoundIsResent) {
       session.chain.dropAnchor(.notFound)
-    } else if seat.lane > 0, session.route.lanes != .supported, error.isAboutLanes {
+    } else if seat.lane > 0, session.route.lanes != .supported, error.isAboutLanes,
+      holds(.refusedNameIsResent)
+    {
       session.route.lanes = .unsupported
     } else {
       return false
@@ -52,14 +54,15 @@ extension ClientMachine {
     guard connection.state == .open else { return }
     connection.state = .retiring
     var sessions: [SessionState] = []
-    for turn in connection.runningTurns where !turn.hasStarted && !turn.hasOutput {
+    for turn in connection.runningTurns
+    where !turn.hasStarted && !turn.hasOutput || !holds(.begunRunsOn) {
       guard let seat = turn.seat else { continue }
       vacate(turn, seat)
-      if turn.resendReasons.contains(error.code) {
+      if mayResend(turn, error.code), holds(.ageLimitIsResent) {
+        rewind(turn, reason: error.code)
+      } else {
         append(fields, text, to: turn, now)
         end(turn, .failed, error.with(.rejected), now)
-      } else {
-        rewind(turn, reason: error.code)
       }
       sessions.append(turn.session)
     }
@@ -75,6 +78,7 @@ extension ClientMachine {
   func received(
     invalid text: UnsafeRawBufferPointer, _ reason: String, _ connection: Connection, _ now: Instant
   ) {
+    guard holds(.notAnEventCloses) else { return }
     var error = ResponsesError(
       .invalidEvent,
       "The server sent a message that is no event (\(reason)). The connection was closed; "

@@ -9,8 +9,9 @@ extension ClientMachine {
     let response = fields.response.bytes(in: text)
     let known = ResponseFields(response)
     let isComplete = fields.kind == .responseCompleted
-    seat.connection[seat.lane].hold(known.idText)
+    if holds(.laneHoldsLatest) { seat.connection[seat.lane].hold(known.idText) }
     turn.usage = known.usage
+    guard holds(.commits) else { return }
     let output = turn.session.chain.commit(
       turn, response: response, isComplete: isComplete, at: seat)
     guard let output else { return }

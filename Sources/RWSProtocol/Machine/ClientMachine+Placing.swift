@@ -7,7 +7,7 @@ extension ClientMachine {
       if session.active == nil {
         guard !session.queue.isEmpty else {
           // Its place, which it did not need, may be another's.
-          if hasEndedTurns { serve(session.route, now) }
+          if hasEndedTurns, holds(.unneededPlaceIsGiven) { serve(session.route, now) }
           return
         }
         let turn = session.queue.removeFirst()
@@ -16,7 +16,7 @@ extension ClientMachine {
       }
       guard let turn = session.active, session.isReadyToSend else { return }
       if !turn.isAligned {
-        guard session.chain.align(with: turn.request) else {
+        guard session.chain.align(with: turn.request) || !holds(.movedHistoryIsRefused) else {
           end(turn, .failed, .historyMoved, now)
           hasEndedTurns = true
           continue
@@ -24,7 +24,7 @@ extension ClientMachine {
         turn.isAligned = true
       }
       let missing = session.chain.unanswered(by: turn.request)
-      guard missing.isEmpty || turn.request.isAbandoningCalls else {
+      guard missing.isEmpty || turn.request.isAbandoningCalls || !holds(.missingOutputIsRefused) else {
         end(turn, .failed, .missingOutput(missing), now)
         hasEndedTurns = true
         continue
@@ -51,6 +51,7 @@ extension ClientMachine {
     guard let seat = session.seat else { return nil }
     switch seat.connection.state {
     case .connecting: return nil
+    case .retiring where !holds(.retiredTakesNothing): return seat
     case .retiring, .closed:
       leave(session, now)
       return self.seat(session, now)
@@ -59,7 +60,7 @@ extension ClientMachine {
       guard seat.connection[seat.lane].pendingForks == 0 else { return nil }
       guard seat.connection.isUsable else {
         // Full of what nobody waits for.
-        if seat.connection.isAbandoned {
+        if seat.connection.isAbandoned, holds(.fullOfCancelledIsClosed) {
           abandon(seat.connection, now)
           return self.seat(session, now)
         }
@@ -73,9 +74,10 @@ extension ClientMachine {
   func findSeat(_ session: SessionState, _ now: Instant) -> Bool {
     let route = session.route
     if route.seat(session) { return true }
-    let replaced = route.mayDial ? nil : route.deserted
-    if route.mayDial || replaced != nil {
-      guard route.rate.take(now) else {
+    let mayDial = route.mayDial
+    let replaced = mayDial ? nil : route.deserted
+    if mayDial || replaced != nil {
+      guard route.rate.take(now) || !holds(.dialRate) else {
         if !route.isDialDue {
           route.isDialDue = true
           alarms.add(.dial(route), at: route.rate.nextRefill)
@@ -160,18 +162,21 @@ extension ClientMachine {
     turn.stats.requestBytes = planned.body.count
     turn.stats.fullRequestBytes = planned.fullBytes
     turn.sentBytes += planned.body.count
-    if let source = planned.forkedFrom {
+    if let source = planned.forkedFrom, holds(.forkHoldsSource) {
       turn.forkedFrom = source
       source.connection[source.lane].pendingForks += 1
     }
-    if planned.fullReason == nil, turn.session.chain.isAnchored(at: seat) {
+    let isDelta = planned.fullReason == nil
+    if !turn.session.pendingSteers.isEmpty, isDelta, holds(.pendingSteerIsCommitted),
+      turn.session.chain.isAnchored(at: seat) || !holds(.pendingSteerNeedsItsLane)
+    {
       turn.steersAhead = turn.session.pendingSteers
     } else {
       for steer in turn.session.pendingSteers { settle(steer, .unknown(.steeringLost)) }
     }
     turn.session.pendingSteers = []
     // A former tenant's context goes when another's response comes.
-    if !turn.session.chain.isAnchored(at: seat) { connection[seat.lane].evict(.laneReused) }
+    if !turn.session.chain.isAnchored(at: seat), holds(.laneReuseEvicts) { connection[seat.lane].evict(.laneReused) }
     connection.begin(turn, on: seat.lane)
     decidePause(connection)
     actions.append(.send(connection, planned.body, turn.request.id))
@@ -181,7 +186,7 @@ extension ClientMachine {
   func releaseSource(of turn: ActiveTurn, _ now: Instant) {
     guard let source = turn.forkedFrom else { return }
     turn.forkedFrom = nil
-    guard source.connection.state != .closed else { return }
+    guard source.connection.state != .closed, holds(.forkReleasesSource) else { return }
     source.connection[source.lane].pendingForks -= 1
     if let tenant = source.connection[source.lane].tenant { pump(tenant, now) }
   }

@@ -119,7 +119,7 @@ extension ClientMachine {
     guard let seat = turn.seat else { return }
     // A failed continuation evicts the response that it referred to, a failed fork does not
     // (protocol.md, The server's cache).
-    if turn.forkedFrom == nil { seat.connection[seat.lane].evict(.failed) }
+    if turn.forkedFrom == nil, holds(.failureEvicts) { seat.connection[seat.lane].evict(.failed) }
     turn.usage = ResponseFields(fields.response.bytes(in: text)).usage
     var error = ResponsesError(
       APIErrorFields(fields, in: text), fallback: fallback, body: text)
@@ -134,8 +134,9 @@ extension ClientMachine {
   func drained(
     _ connection: Connection, _ lane: Int, _ quarantine: Lane.Quarantine, _ now: Instant
   ) {
-    connection[lane].evict(.cancelled)
-    guard quarantine.awaitedSteers <= 0 else {
+    guard holds(.quarantineEnds) else { return }
+    if holds(.quarantineEvicts) { connection[lane].evict(.cancelled) }
+    guard quarantine.awaitedSteers <= 0 || !holds(.quarantineAwaitsSuccessor) else {
       var quarantine = quarantine
       quarantine.hasEnded = true
       return connection.quarantine(lane, quarantine)
@@ -155,12 +156,15 @@ extension ClientMachine {
       guard let lane = connection.lane(named: fields.streamID.content(in: text)) else {
         return connection.soleLaneInUse
       }
-      if connection.route.lanes == .unknown { lanesAreSupported(connection.route) }
+      if connection.route.lanes == .unknown, holds(.echoShowsLanes) {
+        lanesAreSupported(connection.route)
+      }
       return lane
     }
     if !connection[0].isIdle { return 0 }
-    guard connection.route.lanes != .supported else { return nil }
-    guard let lane = connection.soleLaneInUse else { return nil }
+    guard connection.route.lanes != .supported, let lane = connection.soleLaneInUse,
+      holds(.namelessIsTheOnlyOne)
+    else { return nil }
     if fields.kind == .responseCreated { connection.route.lanes = .unsupported }
     return lane
   }

@@ -28,7 +28,7 @@ extension ClientMachine {
 
   /// Those that waited for the response's id.
   func sendSteers(of turn: ActiveTurn) {
-    guard !turn.responseID.isEmpty, let seat = turn.seat else { return }
+    guard let seat = turn.seat, !turn.responseID.isEmpty || !holds(.steerWaitsForID) else { return }
     for steer in turn.steers where steer.state == .queued {
       steer.state = .sent
       steer.target = turn.responseID
@@ -45,7 +45,7 @@ extension ClientMachine {
     _ connection: Connection, _ now: Instant
   ) {
     if settlePending(event) { return }
-    let named = connection.lane(steeredTo: event.target)
+    let named = connection.lane(steeredTo: event.target).flatMap { holds(.steerIsFoundByResponse) ? $0 : nil }
     guard let lane = named ?? lane(of: fields, text, connection) else { return }
     switch connection[lane].use {
     case .idle: break
@@ -69,6 +69,7 @@ extension ClientMachine {
     for session in sessions.values {
       guard let index = session.pendingSteers.firstIndex(where: { $0.serverID == event.serverID })
       else { continue }
+      guard holds(.pendingSteerMayFail) else { return true }
       settle(session.pendingSteers.remove(at: index), .returned(error))
       return true
     }
@@ -110,7 +111,9 @@ extension ClientMachine {
         steer,
         .returned(ResponsesError(.closed, "The turn ended before its response had begun.")))
     }
-    guard turn.steers.contains(where: { $0.state.isAwaited }) else { return false }
+    guard turn.steers.contains(where: { $0.state.isAwaited }), holds(.endAwaitsSuccessor) else {
+      return false
+    }
     seat.connection.awaitSuccessor(of: turn, on: seat.lane)
     turn.session.awaited = turn
     let patience = turn.request.limits.firstEvent ?? Self.successorPatience
@@ -128,7 +131,10 @@ extension ClientMachine {
     guard let seat = turn.session.seat else { return }
     let session = turn.session
     session.awaited = nil
-    let accepted = turn.steers.filter { $0.state == .accepted }
+    let isAnyUnanswered = turn.steers.contains { $0.state == .sent }
+    let accepted =
+      isAnyUnanswered && !holds(.unansweredSteerIsNotCommitted)
+      ? [] : turn.steers.filter { $0.state == .accepted }
     // Gateways may leave the answer out. Else one without answer came too late, and is still to be answered.
     let steers = accepted.isEmpty ? turn.steers.filter { $0.state.isAwaited } : accepted
     let input = steers.reduce(into: TurnInput()) { $0.append($1.input) }
@@ -163,7 +169,8 @@ extension ClientMachine {
   }
 
   func expireSuccessor(of id: TurnID, in session: SessionID, _ now: Instant) {
-    guard let turn = sessions[session]?.awaited, turn.request.id == id else { return }
+    guard let turn = sessions[session]?.awaited, turn.request.id == id, holds(.successorMayNotCome)
+    else { return }
     let error = ResponsesError(
       .timeout, "The server did not say what became of the steering input.")
     // A late successor must not be taken for the answer to what is sent next.
@@ -176,7 +183,7 @@ extension ClientMachine {
     guard let turn = session.awaited else { return }
     session.awaited = nil
     if let seat = session.seat {
-      seat.connection.quarantine(seat.lane, turn.quarantine(hasEnded: true))
+      quarantine(seat, turn.quarantine(hasEnded: true))
       seat.connection.dismiss(session, now: now)
       watchIdle(seat.connection, now)
     }
@@ -185,7 +192,7 @@ extension ClientMachine {
 
   /// Nobody will hear of them any more.
   func loseSteers(of turn: ActiveTurn, _ error: ResponsesError) {
-    for steer in turn.steers {
+    for steer in turn.steers where !steer.state.isSettled && holds(.lostSteersAreTold) {
       switch steer.state {
       case .queued: settle(steer, .returned(error.with(.notSent)))
       case .sent, .accepted, .pending: settle(steer, .unknown(error.with(.unknown)))

@@ -20,9 +20,11 @@ import RWSTokens
 ///   | connection ends otherwise       | ends with the error        | –                          | gone       |
 ///   | not an event                    | ends with the error        | –                          | closed     |
 ///
+/// `Rule` names the rules; `make sim` shows that each is used, `make sim-mutants` that each is needed.
 /// Where requests go is the pool's matter (`Route`), what is sent the chain's (`Chain`).
 package final class ClientMachine {
   let limits: PoolLimits
+  let tally: RuleTally?
   var routes: [RouteID: Route] = [:]
   var sessions: [SessionID: SessionState] = [:]
   var turns: [TurnID: ActiveTurn] = [:]
@@ -33,8 +35,12 @@ package final class ClientMachine {
   let counter: ItemCounter
 
   /// - Parameter vocabulary: To count tokens with; without one, bytes stand for them.
-  package init(limits: PoolLimits = PoolLimits(), vocabulary: Vocabulary? = nil) {
+  /// - Parameter tally: Of the simulation.
+  package init(
+    limits: PoolLimits = PoolLimits(), vocabulary: Vocabulary? = nil, tally: RuleTally? = nil
+  ) {
     self.limits = limits
+    self.tally = tally
     counter = ItemCounter(vocabulary)
   }
 
@@ -125,7 +131,7 @@ package final class ClientMachine {
 
   func route(_ id: RouteID, _ dialect: Dialect, _ now: Instant) -> Route {
     if let route = routes[id] { return route }
-    let route = Route(id, dialect, limits, now: now)
+    let route = Route(id, dialect, limits, tally, now: now)
     routes[id] = route
     return route
   }
@@ -216,7 +222,7 @@ package final class ClientMachine {
     case .open, .retiring:
       lose(connection, now) { turn in
         switch turn.phase {
-        case .sending where !turn.resendReasons.contains("not_sent"): nil
+        case .sending where mayResend(turn, "not_sent") && holds(.notSentIsResent): nil
         // What the kernel does not have whole by now never goes out.
         case .sending: error.underTurn(.notSent)
         case .queued, .placing, .waiting, .streaming, .ended: error.underTurn(turn.execution)
@@ -258,6 +264,7 @@ package final class ClientMachine {
     turn.alarm = nil
     guard let (due, status) = turn.deadline else { return }
     guard due <= now else { return watch(turn) }
+    guard holds(.timeLimits) else { return }
     cancel(turn, .expiry(status, turn.execution), now)
   }
 

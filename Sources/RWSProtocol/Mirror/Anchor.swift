@@ -12,11 +12,16 @@ struct Anchor {
   /// Whether the server has it for a request on `seat`: nil, or why not. Another lane of the same connection
   /// forks from it.
   func missing(on seat: Seat) -> FullReason? {
-    if isStored { return nil }
-    guard let connection, connection.state != .closed else { return .reconnected }
+    let route = seat.connection.route
+    if isStored, route.holds(.storedIsDelta) { return nil }
+    guard let connection, connection.state != .closed else {
+      return route.holds(.reconnectedIsFull) ? .reconnected : nil
+    }
     let held = connection[lane]
-    guard held.latestResponseID == responseID else { return held.evictionReason }
-    guard connection === seat.connection else {
+    guard held.latestResponseID == responseID || !route.holds(.evictedIsFull) else {
+      return held.evictionReason
+    }
+    guard connection === seat.connection || !route.holds(.elsewhereIsFull) else {
       return connection.state == .open ? .elsewhere : .reconnected
     }
     guard lane == seat.lane || connection.route.lanes == .supported else { return .elsewhere }

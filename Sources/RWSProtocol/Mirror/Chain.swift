@@ -56,6 +56,7 @@ struct Chain {
     let dialect = seat.connection.route.dialect
     var body = RequestBody(
       continues && dialect.refusesInstructionsWithAnchor
+        && seat.connection.route.holds(.instructionsOnlyAtStart)
         ? settings.removing("instructions") : settings,
       lane: seat.lane, isWarmUp: request.isWarmUp)
     if continues {
@@ -76,13 +77,16 @@ struct Chain {
   }
 
   private func fullReason(_ request: TurnRequest, on seat: Seat) -> FullReason? {
-    if let path = request.changedPath { return .prefixChanged(path) }
+    if let path = request.changedPath, seat.connection.route.holds(.changedHistoryIsFull) {
+      return .prefixChanged(path)
+    }
     if !abandonedCalls(by: request).isEmpty { return .callsAbandoned }
     guard let anchor else { return unanchoredReason }
     if let reason = anchor.missing(on: seat) { return reason }
     let dialect = seat.connection.route.dialect
     if dialect.refusesInstructionsWithAnchor,
-      request.settings["instructions"]?.utf8 != initialInstructions?.utf8
+      request.settings["instructions"]?.utf8 != initialInstructions?.utf8,
+      seat.connection.route.holds(.changedInstructionsAreFull)
     {
       return .instructionsChanged
     }
@@ -175,12 +179,15 @@ struct Chain {
   ) -> [JSONValue]? {
     var output = turn.finishedItems.sorted { $0.outputIndex < $1.outputIndex }.map(\.item)
     let terminal = (try? JSONValue(parsing: text))?["output"]?.elements ?? []
-    guard isComplete || !Self.holdsUnfinishedCall(output + terminal) else {
+    let route = seat.connection.route
+    guard
+      isComplete || !Self.holdsUnfinishedCall(output + terminal) || !route.holds(.unfinishedCallIsDropped)
+    else {
       dropAnchor(.unfinishedCall)
       return nil
     }
     // Gateways leave out done events, some or all.
-    if output.count < terminal.count { output = terminal }
+    if output.count < terminal.count, route.holds(.terminalOutputFillsIn) { output = terminal }
     if turn.request.changedPath != nil { history.replace() }
     let abandoned = abandonedCalls(by: turn.request)
     if !abandoned.isEmpty { history.abandon(abandoned) }
@@ -193,7 +200,7 @@ struct Chain {
       return output
     }
     anchor = Anchor(
-      responseID: responseID, isStored: turn.request.settings.isStored && isContextStored(turn),
+      responseID: responseID, isStored: turn.request.settings.isStored && isContextStored(turn, seat),
       connection: seat.connection, lane: seat.lane)
     return output
   }
@@ -214,8 +221,9 @@ struct Chain {
   }
 
   /// A stored response can be loaded anywhere only if what it continues was stored as well.
-  private func isContextStored(_ turn: ActiveTurn) -> Bool {
+  private func isContextStored(_ turn: ActiveTurn, _ seat: Seat) -> Bool {
     !turn.stats.isDelta || turn.request.settings.hasConversation || anchor?.isStored == true
+      || !seat.connection.route.holds(.storedNeedsStoredContext)
   }
 
   private static func holdsUnfinishedCall(_ output: [JSONValue]) -> Bool {

@@ -40,7 +40,9 @@ package final class Connection {
 
   /// Open, be it only for what has begun.
   var isServing: Bool { state == .open || state == .retiring }
-  var isUsable: Bool { state == .open && inFlight < PoolLimits.inFlightMax }
+  var isUsable: Bool {
+    state == .open && (inFlight < PoolLimits.inFlightMax || !route.holds(.inFlightLimit))
+  }
 
   subscript(lane: Int) -> Lane {
     _read { yield lanes[lane] }
@@ -83,7 +85,7 @@ package final class Connection {
 
   private var vacantNamedLane: Int? {
     if let index = lanes.indices.dropFirst().first(where: isVacant) { return index }
-    return lanes.count <= PoolLimits.namedLanesMax ? lanes.count : nil
+    return lanes.count <= PoolLimits.namedLanesMax || !route.holds(.laneNamesLimit) ? lanes.count : nil
   }
 
   /// Of a lane whose response may still be forked from, nobody takes the cache away without need.

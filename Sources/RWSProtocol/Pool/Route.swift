@@ -11,6 +11,7 @@ final class Route {
   let id: RouteID
   let dialect: Dialect
   let limits: PoolLimits
+  let tally: RuleTally?
   /// What is known by now.
   var lanes: Dialect.Lanes
   private(set) var connections: [Connection] = []
@@ -22,8 +23,9 @@ final class Route {
   /// Sessions without a seat.
   var waiting: [SessionState] = []
 
-  init(_ id: RouteID, _ dialect: Dialect, _ limits: PoolLimits, now: Instant) {
+  init(_ id: RouteID, _ dialect: Dialect, _ limits: PoolLimits, _ tally: RuleTally?, now: Instant) {
     self.id = id
+    self.tally = tally
     self.dialect = dialect
     self.limits = limits
     lanes = dialect.lanes
@@ -42,7 +44,7 @@ final class Route {
     waiting = []
   }
 
-  var mayDial: Bool { connections.count < limits.connectionsMax }
+  var mayDial: Bool { connections.count < limits.connectionsMax || !holds(.connectionsLimit) }
 
   /// Seats the session where there is room by rules 2; false: nowhere.
   func seat(_ session: SessionState) -> Bool {
@@ -64,7 +66,9 @@ final class Route {
 
   /// By rule 5.
   var deserted: Connection? {
-    connections.first { $0.isServing && $0.tenants == 0 && $0.inFlight > 0 && $0.isAbandoned }
+    connections.first {
+      $0.isServing && $0.tenants == 0 && $0.inFlight > 0 && $0.isAbandoned && holds(.desertedGivesWay)
+    }
   }
 
   /// Seats the session by rule 4.
@@ -80,7 +84,7 @@ final class Route {
         longestIdle = (seat, tenant.lastUse)
       }
     }
-    guard let (seat, _) = longestIdle else { return false }
+    guard let (seat, _) = longestIdle, holds(.longestIdleGivesLane) else { return false }
     seat.connection[seat.lane].evict(.laneReused)
     seat.connection.admit(session, to: seat.lane)
     return true

@@ -216,6 +216,18 @@ import Testing
 
   // MARK: Slow readers
 
+  @Test("A full queue stops the reading as soon as a neighbour's cancelled response has ended")
+  func slowBesideCancelled() throws {
+    let (driver, sessions) = try seated(2)
+    let slow = try driver.start(user, in: sessions[0])
+    driver.receive(Wire.created("x"))
+    driver.cancel(try driver.start(user, in: sessions[1]))
+    driver.setUnread(true, slow)
+    #expect(driver.pauses.isEmpty)
+    driver.receive(Wire.on("lane-1", Wire.completed("y")))
+    #expect(driver.pauses == [true])
+  }
+
   @Test("A full queue stops the reading only while nobody else's events come over the connection")
   func slowReader() throws {
     let (driver, sessions) = try seated(2)

@@ -1,0 +1,105 @@
+/// The machine's joint rules by name, for the simulation: it counts how often each fires, fails if one never does, and
+/// fails if one can be out of force without being noticed (`make sim`, `make sim-mutants`).
+///
+/// To add a rule: a case here, and `holds(.name)` as the last condition where it takes effect, of the machine or of
+/// the route at hand. If it is never reported as missing, the simulation does not judge what it is for.
+package enum Rule: String, CaseIterable, Sendable {
+  // How turns end.
+  case commits
+  case unfinishedCallIsDropped
+  case terminalOutputFillsIn
+  case failureEvicts
+  case timeLimits
+  case missingOutputIsRefused
+  case movedHistoryIsRefused
+
+  // What is sent again.
+  case notFoundIsResent
+  case notSentIsResent
+  case ageLimitIsResent
+  case refusedNameIsResent
+  case resentOnce
+
+  // Delta or full.
+  case reconnectedIsFull
+  case evictedIsFull
+  case elsewhereIsFull
+  case storedIsDelta
+  case storedNeedsStoredContext
+  case changedHistoryIsFull
+  case changedInstructionsAreFull
+  case instructionsOnlyAtStart
+
+  // Lanes.
+  case laneHoldsLatest
+  case laneReuseEvicts
+  case cancelQuarantines
+  case quarantineEnds
+  case quarantineEvicts
+  case quarantineAwaitsSuccessor
+  case forkHoldsSource
+  case forkReleasesSource
+  case echoShowsLanes
+  case namelessIsTheOnlyOne
+
+  // The pool.
+  case inFlightLimit
+  case laneNamesLimit
+  case connectionsLimit
+  case dialRate
+  case longestIdleGivesLane
+  case desertedGivesWay
+  case fullOfCancelledIsClosed
+  case unneededPlaceIsGiven
+  case idleIsClosed
+  case notAnEventCloses
+
+  // The age limit.
+  case begunRunsOn
+  case retiredTakesNothing
+  case retiredIsClosed
+
+  // Slow readers.
+  case fullQueuePauses
+  case neighboursAreNotPaused
+
+  // Steering.
+  case steerWaitsForID
+  case steerIsFoundByResponse
+  case endAwaitsSuccessor
+  case unansweredSteerIsNotCommitted
+  case pendingSteerIsCommitted
+  case pendingSteerNeedsItsLane
+  case pendingSteerMayFail
+  case lostSteersAreTold
+  case successorMayNotCome
+}
+
+/// How often each rule fired.
+package final class RuleTally {
+  package private(set) var counts = [Int](repeating: 0, count: Rule.allCases.count)
+  private let numbers: [Rule: Int]
+  /// Out of force.
+  private let disabled: Rule?
+
+  package init(disabling disabled: Rule? = nil) {
+    self.disabled = disabled
+    numbers = Dictionary(uniqueKeysWithValues: zip(Rule.allCases, 0...))
+  }
+
+  package func count(_ rule: Rule) -> Int { numbers[rule].map { counts[$0] } ?? 0 }
+
+  func holds(_ rule: Rule) -> Bool {
+    if let number = numbers[rule] { counts[number] += 1 }
+    return rule != disabled
+  }
+}
+
+extension ClientMachine {
+  /// In the product there is no tally: true, after one look.
+  func holds(_ rule: Rule) -> Bool { tally?.holds(rule) ?? true }
+}
+
+extension Route {
+  func holds(_ rule: Rule) -> Bool { tally?.holds(rule) ?? true }
+}
