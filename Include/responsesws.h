@@ -365,6 +365,40 @@ rws_status rws_session_response_id(rws_session *session, rws_string *id_out);
 rws_status rws_session_full_body(rws_session *session, const char *input, size_t input_len,
                                  rws_string *body_out);
 
+/**
+ * The session for another process: versioned JSON that rws_session_restore() takes. It holds the
+ * settings, and what is committed of the history, byte for byte; a turn that runs is not part of it.
+ * It holds prompts, outputs and ciphertext of reasoning: keep it as you keep those. It holds no
+ * credentials: neither key nor headers, and those of MCP tools ("authorization", "headers" in
+ * "tools") are left out.
+ * @param saved_out  Borrowed until the next call of this function on the session, or its free.
+ * @since 0.1
+ */
+rws_status rws_session_save(rws_session *session, rws_string *saved_out);
+
+/**
+ * As rws_session_save(), to a file that only its owner may read (mode 0600). It is written beside
+ * path and renamed: there is the old file or the whole new one, whatever happens.
+ * @return RWS_OK; RWS_ERR_RESOURCES (the file could not be written).
+ * @since 0.1
+ */
+rws_status rws_session_save_file(rws_session *session, const char *path);
+
+/**
+ * A session that goes on from a saved one: by the id of its last response if that is stored, else
+ * with one turn that sends the whole history (full_reason "restored").
+ * @param saved      What rws_session_save() gave.
+ * @param overrides  JSON object: settings that replace or, with null, remove those saved; length 0:
+ *                   none. "tools" must be given again if credentials were left out there.
+ * @param identity   As in rws_session_new_as(); NULL: as the client.
+ * @return RWS_OK; RWS_ERR_INVALID_JSON (not made by rws_session_save(), or damaged);
+ *         RWS_ERR_INVALID_ARGUMENT (another version, or credentials are missing); RWS_ERR_LIMIT.
+ * @since 0.1
+ */
+rws_status rws_session_restore(rws_client *client, const char *saved, size_t saved_len,
+                               const char *overrides, size_t overrides_len,
+                               const rws_identity *identity, rws_session **session_out);
+
 /** The books of a session, up to its last turn that ended: turns that failed too, for they were paid as well. */
 typedef struct rws_ledger {
     size_t struct_size;

@@ -31,10 +31,13 @@ public final class Client: Sendable {
   ) throws(ResponsesError) -> Session {
     if let refusal = core.refusal { throw refusal }
     let settings = try Settings(json: settings)
-    let identity = try identity.map { identity throws(ResponsesError) in
+    return Session(client: self, settings: settings, as: try prepared(identity))
+  }
+
+  func prepared(_ identity: Identity?) throws(ResponsesError) -> PreparedIdentity? {
+    try identity.map { identity throws(ResponsesError) in
       try PreparedIdentity(identity, of: core.options, url: core.connect.url)
     }
-    return Session(client: self, settings: settings, as: identity)
   }
 
   /// Closes every connection with a close frame (RFC 6455 §7.1.2); turns that still run end as

@@ -32,11 +32,17 @@ public final class Session: Sendable {
   /// Turns that may wait behind the running one.
   public static let waitingTurnsMax = 256
 
-  init(client: Client, settings: Settings, as identity: PreparedIdentity?) {
+  init(
+    client: Client, settings: Settings, as identity: PreparedIdentity?,
+    restoring saved: SavedSession? = nil
+  ) {
     self.client = client
     self.settings = settings
     id = client.core.makeSessionID()
-    client.core.loop.post { [id, core = client.core] in core.open(id, settings, as: identity) }
+    client.core.loop.post { [id, core = client.core] in
+      core.open(id, settings, as: identity)
+      if let saved { core.machine.restore(saved, as: id) }
+    }
   }
 
   private init(forking source: Session) {

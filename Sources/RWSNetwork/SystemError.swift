@@ -1,7 +1,7 @@
 import Glibc
 
 /// The C library's text for an errno value, as in "Connection refused".
-func systemMessage(_ code: Int32) -> String {
+package func systemMessage(_ code: Int32) -> String {
   withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
     guard let base = buffer.baseAddress else { return "error \(code)" }
     base.initialize(repeating: 0, count: 256)

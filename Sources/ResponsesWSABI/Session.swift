@@ -8,6 +8,7 @@ final class SessionHandle: @unchecked Sendable {
   private var responseID = Borrowed()
   private var fullBody = Borrowed()
   fileprivate var compaction = Borrowed()
+  private var saved = Borrowed()
 
   init(_ session: Session) { self.session = session }
 
@@ -22,6 +23,13 @@ final class SessionHandle: @unchecked Sendable {
     lock.withLock {
       fullBody = Borrowed()
       return fullBody.string(body)
+    }
+  }
+
+  func lendSaved(_ json: [UInt8]) -> rws_string {
+    lock.withLock {
+      saved = Borrowed()
+      return saved.string(json)
     }
   }
 }
@@ -115,6 +123,45 @@ public func rws_session_full_body(
     let handle = try Handles.session(session)
     let input = try TurnInput(json: bytes(input, input_len, "input"))
     body_out.pointee = handle.lendFullBody(try handle.session.fullBody(input))
+  }
+}
+
+@c(rws_session_save) @implementation
+public func rws_session_save(
+  _ session: OpaquePointer?, _ saved_out: UnsafeMutablePointer<rws_string>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let saved_out = try required(saved_out, "saved_out")
+    let handle = try Handles.session(session)
+    saved_out.pointee = handle.lendSaved(try handle.session.save())
+  }
+}
+
+@c(rws_session_save_file) @implementation
+public func rws_session_save_file(
+  _ session: OpaquePointer?, _ path: UnsafePointer<CChar>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let session = try Handles.session(session).session
+    try session.save(to: try string(path, "path") ?? "")
+  }
+}
+
+@c(rws_session_restore) @implementation
+public func rws_session_restore(
+  _ client: OpaquePointer?, _ saved: UnsafePointer<CChar>?, _ saved_len: Int,
+  _ overrides: UnsafePointer<CChar>?, _ overrides_len: Int,
+  _ identity: UnsafePointer<rws_identity>?, _ session_out: UnsafeMutablePointer<OpaquePointer?>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let session_out = try required(session_out, "session_out")
+    let client = try Handles.client(client).client
+    let session = try client.restore(
+      bytes(saved, saved_len, "saved"), overrides: bytes(overrides, overrides_len, "overrides"),
+      as: identity.map { identity throws(ResponsesError) in
+        try Identity(read(identity, into: rws_identity()))
+      })
+    session_out.pointee = try Handles.insert(SessionHandle(session), into: Handles.sessions)
   }
 }
 

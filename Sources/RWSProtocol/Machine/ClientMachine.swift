@@ -76,6 +76,16 @@ package final class ClientMachine {
     sessions[id] = fork
   }
 
+  /// What is committed of the session; nil: there is none.
+  package func saved(_ id: SessionID) -> SavedSession? {
+    sessions[id].map { $0.chain.saved($0.settings) }
+  }
+
+  /// The session, just opened with the saved one's settings, goes on from there.
+  package func restore(_ saved: SavedSession, as id: SessionID) {
+    sessions[id]?.chain = Chain(restoring: saved)
+  }
+
   /// Its turns end as cancelled.
   package func close(_ id: SessionID, now: Instant) {
     guard let session = sessions.removeValue(forKey: id) else { return }

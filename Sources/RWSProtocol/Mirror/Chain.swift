@@ -25,6 +25,26 @@ struct Chain {
   /// Of the last committed turn, whether the server still holds it or not.
   private(set) var responseID = ""
 
+  init() {}
+
+  /// As it was saved. A stored response can be continued anywhere; what else the server held is gone.
+  init(restoring saved: SavedSession) {
+    settings = saved.lastSettings
+    initialInstructions = saved.initialInstructions
+    history = saved.history
+    responseID = saved.responseID
+    if saved.isStored {
+      anchor = Anchor(responseID: responseID, isStored: true, connection: nil, lane: 0)
+    }
+    unanchoredReason = history.isEmpty ? .first : .restored
+  }
+
+  func saved(_ settings: Settings) -> SavedSession {
+    SavedSession(
+      settings: settings, lastSettings: self.settings, initialInstructions: initialInstructions,
+      responseID: responseID, isStored: anchor?.isStored == true, history: history)
+  }
+
   /// A copy that goes on by itself.
   func forked() -> Chain {
     var copy = self

@@ -2,6 +2,8 @@
 public enum FullReason: Sendable, Equatable {
   /// There is nothing to continue yet.
   case first
+  /// The session was restored, and its last response is not stored.
+  case restored
   /// The connection whose cache held the context is gone.
   case reconnected
   /// The lane's cache now holds another session's response.
@@ -35,7 +37,7 @@ extension FullReason {
     switch self {
     case .first: true
     // Asked for.
-    case .callsAbandoned, .compacted: true
+    case .callsAbandoned, .compacted, .restored: true
     case .reconnected, .laneReused, .cancelled, .failed, .evicted, .notFound, .unfinishedCall,
       .prefixChanged, .instructionsChanged, .elsewhere:
       false
@@ -48,6 +50,7 @@ extension FullReason: CustomStringConvertible {
   public var description: String {
     switch self {
     case .first: "first"
+    case .restored: "restored"
     case .reconnected: "reconnected"
     case .laneReused: "lane_reused"
     case .cancelled: "cancelled"

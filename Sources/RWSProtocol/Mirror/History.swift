@@ -69,13 +69,34 @@ package struct History: Sendable {
   /// Replay starts at the latest compaction item of a response: it stands for all that was before.
   private var firstSegment = 0
   /// Index of that compaction item, if anything is kept before it.
-  private var windowItemIndex: Int?
+  private(set) var windowItemIndex: Int?
   private var extentStored = Extent()
   private var extentUnstored = Extent()
   /// The caller gives its whole history with each turn: all of it is kept, to be compared.
-  private var isCompared = false
+  private(set) var isCompared = false
 
   package init() {}
+
+  /// As it was saved: the same bytes, treated alike.
+  init(restoring saved: SavedHistory) {
+    // What was saved is kept as it is; it was cleaned before, if it was to be.
+    isCompared = true
+    if saved.window > 0 { windowItemIndex = saved.window }
+    saved.text.withUnsafeBytes { text in
+      var written = 0
+      var marks = saved.boundaries[...]
+      for (index, item) in saved.items.enumerated() {
+        if marks.first == index {
+          marks.removeFirst()
+          mark()
+        }
+        append(item, of: text, after: &written)
+      }
+      if !marks.isEmpty { mark() }
+    }
+    isCompared = saved.isCompared
+    openCalls = saved.openCalls
+  }
 
   package var isEmpty: Bool { itemCount == 0 }
 
@@ -155,14 +176,19 @@ package struct History: Sendable {
     truncate(to: tail.boundary)
     tail.text.withUnsafeBytes { text in
       var written = 0
-      for item in tail.items {
-        log.append(UnsafeRawBufferPointer(rebasing: text[written..<item.range.lowerBound]))
-        if itemCount == windowItemIndex { beginWindow() }
-        append(item.value, item.kind)
-        itemCount += 1
-        written = item.range.upperBound
-      }
+      for item in tail.items { append(item, of: text, after: &written) }
     }
+  }
+
+  /// With what separates it from the one before.
+  private mutating func append(
+    _ item: HistoryTail.Item, of text: UnsafeRawBufferPointer, after written: inout Int
+  ) {
+    log.append(UnsafeRawBufferPointer(rebasing: text[written..<item.range.lowerBound]))
+    if itemCount == windowItemIndex { beginWindow() }
+    append(item.value, item.kind)
+    itemCount += 1
+    written = item.range.upperBound
   }
 
   /// The caller's history differs from this one: its own takes the place of everything.
@@ -318,6 +344,9 @@ package struct History: Sendable {
   }
 
   // MARK: Looking
+
+  /// Whether all of it is sent as it is.
+  var isPlain: Bool { segments.allSatisfy { $0.kind == .plain } }
 
   /// The last boundary at or before `offset`.
   func boundary(before offset: Int) -> Boundary {

@@ -116,6 +116,7 @@ static void every_call_after_free_is_refused(void) {
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_full_body(session, "[]", 2, &string));
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_compact(session, 0, 0, NULL));
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_count_tokens(session, "[]", 2, 0, &(int64_t){0}));
+    CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_save(session, &string));
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_session_descriptor(session, &descriptor));
     CHECK_STATUS(RWS_ERR_INVALID_HANDLE, rws_turn_start(session, "[]", 2, NULL, &other_turn));
 
@@ -546,6 +547,40 @@ static void nothing_stays_behind(void) {
     }
 }
 
+static void a_saved_session_goes_on_in_another_client(void) {
+    rws_client *client = new_client();
+    rws_session *session = new_session(client);
+    rws_turn *turn = start(session, "\"first words\"");
+    CHECK_STATUS(RWS_DONE, rws_turn_wait(turn, PATIENCE_MS));
+    rws_turn_free(turn);
+    rws_string saved;
+    CHECK_STATUS(RWS_OK, rws_session_save(session, &saved));
+    CHECK(saved.len > 0 && memmem(saved.data, saved.len, "first words", 11) != NULL);
+
+    rws_client *other = new_client();
+    rws_session *restored = NULL;
+    CHECK_STATUS(RWS_ERR_INVALID_JSON,
+                 rws_session_restore(other, saved.data, saved.len - 1, NULL, 0, NULL, &restored));
+    CHECK_STATUS(RWS_ERR_INVALID_JSON, rws_session_restore(other, NULL, 0, NULL, 0, NULL, &restored));
+    CHECK(restored == NULL);
+    CHECK_STATUS(RWS_OK, rws_session_restore(other, saved.data, saved.len,
+                                             LITERAL("{\"temperature\":1}"), NULL, &restored));
+    rws_session_free(session);
+    rws_client_free(client);
+
+    turn = start(restored, "\"RECALL\"");
+    CHECK_STATUS(RWS_DONE, rws_turn_wait(turn, PATIENCE_MS));
+    rws_result result = RWS_RESULT_INIT;
+    CHECK_STATUS(RWS_OK, rws_turn_result(turn, &result));
+    CHECK(string_is(result.text, "RECALL users=2 tools=0 first=first words"));
+    rws_stats stats = RWS_STATS_INIT;
+    CHECK_STATUS(RWS_OK, rws_turn_stats(turn, &stats));
+    CHECK(stats.is_delta == 0 && string_is(stats.full_reason, "restored"));
+    rws_turn_free(turn);
+    rws_session_free(restored);
+    rws_client_free(other);
+}
+
 int main(void) {
     static const struct test tests[] = {
         {"a turn from start to end", a_turn_from_start_to_end},
@@ -565,6 +600,7 @@ int main(void) {
         {"a callback cancels its turn", a_callback_cancels_its_turn},
         {"a callback frees its client", a_callback_frees_its_client},
         {"no callback runs after free", no_callback_runs_after_free},
+        {"a saved session goes on in another client", a_saved_session_goes_on_in_another_client},
         {"nothing stays behind", nothing_stays_behind},
     };
     return RUN_TESTS(tests);

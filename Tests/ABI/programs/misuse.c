@@ -24,6 +24,9 @@ static void null_handles_are_refused(void) {
     CHECK_REFUSED(rws_session_full_body(NULL, "[]", 2, &string));
     CHECK_REFUSED(rws_session_compact(NULL, 0, 0, NULL));
     CHECK_REFUSED(rws_session_count_tokens(NULL, "[]", 2, 0, &(int64_t){0}));
+    CHECK_REFUSED(rws_session_save(NULL, &string));
+    CHECK_REFUSED(rws_session_save_file(NULL, "/tmp/never"));
+    CHECK_REFUSED(rws_session_restore(NULL, LITERAL("{}"), NULL, 0, NULL, &session));
     CHECK_REFUSED(rws_session_descriptor(NULL, &descriptor));
     CHECK_REFUSED(rws_turn_start(NULL, "[]", 2, NULL, &turn));
     CHECK_REFUSED(rws_turn_next(NULL, 0, &event));
@@ -54,6 +57,8 @@ static void null_outputs_are_refused(void) {
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_compact(session, 0, -2, NULL));
     rws_compaction unset = {0};
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_compact(session, 0, 0, &unset));
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_save(session, NULL));
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_save_file(session, NULL));
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_session_descriptor(session, NULL));
     /* Without a callback nobody could read the turn. */
     CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_turn_start(session, "[]", 2, NULL, NULL));
@@ -110,6 +115,7 @@ static void impossible_lengths_are_refused(void) {
         CHECK_TOO_LARGE(rws_turn_start(session, "\"x\"", length, NULL, &turn));
         CHECK_TOO_LARGE(rws_session_full_body(session, "\"x\"", length, &body));
         CHECK_TOO_LARGE(rws_session_count_tokens(session, "\"x\"", length, 0, &(int64_t){0}));
+        CHECK_TOO_LARGE(rws_session_restore(client, "{}", length, NULL, 0, NULL, &other));
         rws_turn_options options = RWS_TURN_OPTIONS_INIT;
         options.overrides = "{}";
         options.overrides_len = length;

@@ -406,6 +406,19 @@ class AsyncClient(ClientBase):
             self, self._open_session(encode_fields(settings, fields), identity)
         )
 
+    def restore(
+        self,
+        saved: bytes,
+        overrides: Optional[Fields] = None,
+        /,
+        *,
+        identity: Optional[Identity] = None,
+        **fields: Any,
+    ) -> AsyncSession:
+        """A session that goes on from a saved one. As Client.restore()."""
+        encoded = b"" if overrides is None and not fields else encode_fields(overrides, fields)
+        return AsyncSession(self, self._restore_session(saved, encoded, identity))
+
     def socket(self, url: Optional[str] = None, **options: Any) -> AsyncWebSocket:
         """Open a raw WebSocket connection. As Client.socket(), options included."""
         return AsyncWebSocket(self, url, **options)

@@ -18,6 +18,7 @@ from ._arguments import (
     missed_pongs,
     pin_list,
 )
+from ._errors import InvalidArgument
 from ._handle import own
 from ._identity import Identity
 from ._json import Fields, encode_fields
@@ -178,8 +179,16 @@ class ClientBase:
 
     def _open_session(self, settings: bytes, identity: Optional[Identity]) -> int:
         if identity is not None:
-            return identity._open_session(self._handle.pointer(), settings)
+            return _ffi.session_new_as(self._handle.pointer(), settings, identity._native())
         return _ffi.session_new(self._handle.pointer(), settings)
+
+    def _restore_session(
+        self, saved: bytes, overrides: bytes, identity: Optional[Identity]
+    ) -> int:
+        if not isinstance(saved, (bytes, bytearray, memoryview)):
+            raise InvalidArgument(f"a saved session is bytes, not {type(saved).__name__}")
+        native = None if identity is None else identity._native()
+        return _ffi.session_restore(self._handle.pointer(), bytes(saved), overrides, native)
 
 
 class Client(ClientBase):
@@ -207,6 +216,24 @@ class Client(ClientBase):
         identity: as whom, where that is not the client; such sessions have connections of their own.
         """
         return Session(self, self._open_session(encode_fields(settings, fields), identity))
+
+    def restore(
+        self,
+        saved: bytes,
+        overrides: Optional[Fields] = None,
+        /,
+        *,
+        identity: Optional[Identity] = None,
+        **fields: Any,
+    ) -> Session:
+        """A session that goes on from what session.save() gave, perhaps in another process: by the id
+        of its last response if that is stored, else with one turn that sends the whole history.
+
+        Keywords are settings that replace or, with None, remove those saved. `tools` must be given
+        again if MCP tools had credentials there: they are not saved.
+        """
+        encoded = b"" if overrides is None and not fields else encode_fields(overrides, fields)
+        return Session(self, self._restore_session(saved, encoded, identity))
 
     def socket(
         self,

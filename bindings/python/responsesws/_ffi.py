@@ -375,6 +375,12 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "rws_session_connect": (_status, [_Handle, c_int64]),
     "rws_session_response_id": (_status, [_Handle, POINTER(String)]),
     "rws_session_full_body": (_status, [_Handle, c_char_p, c_size_t, POINTER(String)]),
+    "rws_session_save": (_status, [_Handle, POINTER(String)]),
+    "rws_session_save_file": (_status, [_Handle, c_char_p]),
+    "rws_session_restore": (
+        _status,
+        [_Handle, c_char_p, c_size_t, c_char_p, c_size_t, POINTER(Identity), _HandleOut],
+    ),
     "rws_session_ledger": (_status, [_Handle, POINTER(Ledger)]),
     "rws_session_estimate": (_status, [_Handle, c_char_p, c_size_t, POINTER(Estimate)]),
     "rws_session_compact": (_status, [_Handle, c_int64, c_int64, POINTER(Compaction)]),
@@ -651,16 +657,14 @@ def session_new(client: int, settings: bytes) -> int:
     return handle.value or 0
 
 
-def session_new_as(
-    client: int,
-    settings: bytes,
+def identity(
     *,
     api_key: Optional[bytes],
     organization: Optional[bytes],
     project: Optional[bytes],
     headers: Sequence[Tuple[bytes, bytes]],
-) -> int:
-    identity = Identity(
+) -> Identity:
+    return Identity(
         struct_size=ctypes.sizeof(Identity),
         api_key=api_key,
         organization=organization,
@@ -668,6 +672,9 @@ def session_new_as(
         headers=_header_array(headers),
         header_count=len(headers),
     )
+
+
+def session_new_as(client: int, settings: bytes, identity: Identity) -> int:
     handle = c_void_p()
     check(
         library().rws_session_new_as(
@@ -675,6 +682,29 @@ def session_new_as(
         )
     )
     return handle.value or 0
+
+
+def session_restore(
+    client: int, saved: bytes, overrides: bytes, identity: Optional[Identity]
+) -> int:
+    handle = c_void_p()
+    given = None if identity is None else byref(identity)
+    check(
+        library().rws_session_restore(
+            client, saved, len(saved), overrides, len(overrides), given, byref(handle)
+        )
+    )
+    return handle.value or 0
+
+
+def session_save(session: int) -> bytes:
+    out = String()
+    check(library().rws_session_save(session, byref(out)))
+    return out.copy()
+
+
+def session_save_file(session: int, path: bytes) -> None:
+    check(library().rws_session_save_file(session, path))
 
 
 def session_fork(session: int) -> int:

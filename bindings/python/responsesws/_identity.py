@@ -25,10 +25,8 @@ class Identity:
     project: Optional[str] = None
     headers: Optional[Headers] = field(default=None, repr=False)
 
-    def _open_session(self, client: int, settings: bytes) -> int:
-        return _ffi.session_new_as(
-            client,
-            settings,
+    def _native(self) -> _ffi.Identity:
+        return _ffi.identity(
             api_key=c_string("api_key", self.api_key),
             organization=c_string("organization", self.organization),
             project=c_string("project", self.project),

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Mapping, Optional, Type, TypeVar, Union, overload
 
 from . import _ffi, _results
+from ._arguments import Path, c_path
 from ._compaction import Compacting, Compaction, Counting
 from ._handle import own
 from ._json import Fields, Input, encode_fields, encode_input
@@ -110,6 +111,20 @@ class SessionBase(Generic[_AnyTurn]):
         encoded = encode_input(input)
         with self._handle.guard:
             return _results.estimate(_ffi.session_estimate(self._handle.pointer(), encoded))
+
+    def save(self) -> bytes:
+        """The session for another process, as versioned JSON: client.restore() goes on from there.
+        What is committed is saved; a turn that runs is not part of it.
+
+        It holds prompts, outputs and ciphertext of reasoning: keep it as you keep those. It holds no
+        credentials: neither key nor headers, and those of MCP tools are left out.
+        """
+        with self._handle.guard:
+            return _ffi.session_save(self._handle.pointer())
+
+    def save_file(self, path: Path) -> None:
+        """save() to a file that only its owner may read (mode 0600), whole or not at all."""
+        _ffi.session_save_file(self._handle.pointer(), c_path("path", path) or b"")
 
     @property
     def descriptor(self) -> int:
