@@ -82,6 +82,7 @@ typedef int32_t rws_status;
     X(ERR_CANCELLED, -108, "the turn was cancelled by the caller")                            \
     X(ERR_FULL_RESEND, -109, "strict mode: the whole history would have been sent again")     \
     X(ERR_MISSING_OUTPUT, -110, "a tool call of the last response has no output in the input")\
+    X(ERR_NOT_SUPPORTED, -111, "this cannot be done over HTTP")                               \
     X(ERR_DNS, -201, "the host name could not be resolved")                                   \
     X(ERR_CONNECT_REFUSED, -202, "the host refused the connection")                           \
     X(ERR_CONNECT, -203, "no connection could be made")                                       \
@@ -192,6 +193,14 @@ typedef struct rws_header {
 enum { RWS_LOG_ERROR = 1, RWS_LOG_WARNING = 2, RWS_LOG_INFO = 3, RWS_LOG_DEBUG = 4 };
 
 /** Whether the client offers permessage-deflate (RFC 7692). */
+/** What carries turns. */
+typedef int32_t rws_transport;
+enum {
+    RWS_TRANSPORT_WEBSOCKET = 1,
+    RWS_TRANSPORT_HTTP = 2, /* POST /v1/responses, answered by server-sent events; a connection for each response */
+    RWS_TRANSPORT_AUTO = 3  /* WebSocket; HTTP at once where that cannot be had, until it can be had again */
+};
+
 enum {
     RWS_COMPRESSION_AUTOMATIC = 0, /* offered; used where the server accepts it */
     RWS_COMPRESSION_OFF = 1
@@ -240,10 +249,12 @@ typedef struct rws_client_options {
     size_t certificate_pin_count;        /* verified chain must have one of them; 0: any key will do */
     const char *vocabulary_file; /* .tiktoken, in the format of o200k_base, to count tokens of text with; read once;
                                     NULL: estimates go by bytes */
+    rws_transport transport;     /* RWS_TRANSPORT_...; 0: $RESPONSESWS_TRANSPORT (websocket, http, auto), else WebSocket */
+    int32_t reserved;
 } rws_client_options;
 #define RWS_CLIENT_OPTIONS_INIT \
     { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /*
  * Proxies, as curl's users expect them (docs/proxies.md has the details).
@@ -791,7 +802,7 @@ typedef struct rws_stats {
     int32_t resend_count;        /* times the request was sent again before it started */
     rws_string full_reason;      /* why not is_delta: "first", "reconnected", "lane_reused", "cancelled", "failed",
                                     "evicted", "not_found", "unfinished_call", "instructions_changed",
-                                    "calls_abandoned", "elsewhere", "compacted",
+                                    "calls_abandoned", "elsewhere", "compacted", "http",
                                     or "prefix_changed: " and the path of the first difference; empty with is_delta */
     rws_string cache_break;      /* the first setting that changed so that the server's prompt cache is lost from there
                                     on, as in "tools[2].name"; empty: none. Still a delta. */
@@ -803,7 +814,7 @@ typedef struct rws_stats {
                                       rendered again or the context was cut; RWS_UNKNOWN: not known */
     int64_t expected_input_tokens; /* with is_context_lost: what the input would have had at least; else -1 */
     int32_t is_context_lost;     /* 1: the server had silently lost the history, and answered without it */
-    int32_t reserved;
+    rws_transport transport;     /* what carried the request (last sending); 0: it was not sent */
 } rws_stats;
 #define RWS_UNKNOWN INT64_MIN
 #define RWS_STATS_INIT \

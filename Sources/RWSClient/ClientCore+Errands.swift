@@ -44,14 +44,11 @@ extension ClientCore {
     _ answered: @escaping (HTTPRequestDriver.Answer) -> Void
   ) {
     guard !hasClosedSessions else { return answered(.failure(.closedWithClient)) }
-    var connect = connect
+    var connect = connectOptions(on: machine.route(of: session))
     connect.url = connect.url.appendingPath(path)
-    if let route = machine.route(of: session), let identity = identities[route] {
-      connect.fields = identity.fields
-    }
     let request: HTTPRequest
     do throws(UpgradeRequestError) {
-      request = try HTTPRequest("POST", connect.url, fields: connect.fields.forJSON, body: body)
+      request = try HTTPRequest("POST", connect.url, fields: connect.fields.accepting("application/json"), body: body)
     } catch {
       return answered(.failure(ResponsesError(.invalidArgument, "A header cannot be sent: \(error)")))
     }
@@ -86,10 +83,10 @@ struct Errand {
 
 extension HTTPFields {
   /// What a body of JSON needs, where the caller has not said otherwise.
-  var forJSON: HTTPFields {
+  func accepting(_ type: String) -> HTTPFields {
     var all = self
     if !contains("Content-Type") { all.append("Content-Type", "application/json") }
-    if !contains("Accept") { all.append("Accept", "application/json") }
+    if !contains("Accept") { all.append("Accept", type) }
     return all
   }
 }

@@ -56,13 +56,6 @@ extension ClientCore {
     if machine.hasActions { perform() }
   }
 
-  func linkEnded(_ link: Link, _ failure: NetworkFailure) {
-    links[link.connection.id] = nil
-    let error = presentable(failure)
-    log(.info, "connection ended: \(error.message)")
-    drive { $0.closed(link.connection, error, now: $1) }
-  }
-
   /// Tells the machine something, and does what follows.
   func drive(_ tell: (ClientMachine, Instant) -> Void) {
     tell(machine, Instant(nanoseconds: loop.refreshNow()))
@@ -88,12 +81,11 @@ extension ClientCore {
   private func perform(_ action: Action) {
     switch action {
     case .connect(let connection):
-      links[connection.id] = Link(connection, self)
+      links[connection.id] = makeLink(connection)
     case .send(let connection, let body, let turn):
       send(body, of: turn, on: connection)
     case .sendSteer(let connection, let event, _):
-      // Lost with the connection if it is not taken; that ends the turn and tells the steer.
-      links[connection.id]?.channel?.send(text: event, tag: 0)
+      links[connection.id]?.send(steer: event)
     case .steered(let id, let state):
       steers[id]?.change(to: state)
       if state.isSettled { steers[id] = nil }
@@ -101,11 +93,9 @@ extension ClientCore {
       let steered = steers.values.lazy.compactMap(\.turn).first { $0.id == turn }
       turns[successor] = steered?.makeSuccessor(successor)
     case .pause(let connection, let isPaused):
-      guard let channel = links[connection.id]?.channel else { return }
-      if isPaused { channel.pauseReading() } else { channel.resumeReading() }
+      links[connection.id]?.pause(isPaused)
     case .close(let connection):
-      guard let channel = links.removeValue(forKey: connection.id)?.release() else { return }
-      bury(channel)
+      links.removeValue(forKey: connection.id)?.close()
     case .deliver(let turn, let batch, let stats):
       switch turns[turn]?.deliver(batch, stats) {
       case .isFull: machine.setUnread(true, turn, now: now)
@@ -128,17 +118,9 @@ extension ClientCore {
   private var now: Instant { Instant(nanoseconds: loop.refreshNow()) }
 
   private func send(_ body: [UInt8], of turn: TurnID, on connection: Connection) {
-    guard let channel = links[connection.id]?.channel else { return }
-    guard body.count <= sentMessageBytesMax else {
-      return machine.refused(
-        turn, .requestTooLarge(body, bytesMax: sentMessageBytesMax), now: now)
-    }
+    guard let link = links[connection.id] else { return }
     log(.debug, "turn \(turn.value): sending \(body.count) bytes")
-    guard !channel.send(text: body, tag: turn.value), channel.isOpen else { return }
-    // Refused by the bound on queued bytes; nothing of it was sent.
-    machine.refused(
-      turn, ResponsesError(.messageTooLarge, "The request is too large to be queued for sending."),
-      now: now)
+    if let error = link.send(body, of: turn) { machine.refused(turn, error, now: now) }
   }
 
   /// The timer is left alone while it fires early enough: it is armed anew then, not at every event.

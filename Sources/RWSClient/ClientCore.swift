@@ -33,7 +33,7 @@ final class ClientCore: @unchecked Sendable {
   // On the loop:
   let machine: ClientMachine
   var identities: IdentityTable
-  var links: [ConnectionID: Link] = [:]
+  var links: [ConnectionID: any Link] = [:]
   var turns: [TurnID: TurnCore] = [:]
   var steers: [SteerID: SteerCore] = [:]
   var connectWaiters: [SessionID: [@Sendable (ResponsesError?) -> Void]] = [:]
@@ -64,7 +64,7 @@ final class ClientCore: @unchecked Sendable {
     identities = IdentityTable(secrets: secrets)
     let vocabulary = try options.vocabulary()
     tokens = TokenCounters(vocabulary)
-    machine = ClientMachine(vocabulary: vocabulary)
+    machine = ClientMachine(vocabulary: vocabulary, transport: try options.effectiveTransport())
     do {
       (connect, proxies) = try Self.connectOptions(options)
       dialect = Dialect(host: connect.url.host, path: connect.url.path)
@@ -228,14 +228,6 @@ final class ClientCore: @unchecked Sendable {
   }
 
   func remove(_ socket: WebSocketDriver) { sockets[ObjectIdentifier(socket)] = nil }
-
-  func makeChannel(
-    on route: RouteID, delegate: any WebSocketChannelDelegate
-  ) -> WebSocketChannel {
-    var connect = connect
-    if let identity = identities[route] { connect.fields = identity.fields }
-    return WebSocketChannel(connecting: connect, on: loop, delegate: delegate)
-  }
 
   /// Sees a channel through its closing handshake after its session has let go of it.
   func bury(_ channel: WebSocketChannel) {

@@ -88,6 +88,8 @@ public struct ClientOptions: Sendable {
   /// A `.tiktoken` file in the format of o200k_base, to count the tokens of text with; read once. nil: estimates go by
   /// bytes (docs/sessions.md).
   public var vocabularyFile: String?
+  /// What carries turns. nil: `$RESPONSESWS_TRANSPORT` (websocket, http, auto), else WebSocket.
+  public var transport: TransportChoice?
   /// Receives log lines without newline and without credentials, on any thread of the library.
   public var log: (@Sendable (LogLevel, String) -> Void)?
   /// Lines up to this level are logged.
@@ -126,6 +128,18 @@ public struct ClientOptions: Sendable {
 
   var isEffectivelyStrict: Bool {
     isStrict ?? (Self.environment("RESPONSESWS_STRICT") == "1")
+  }
+
+  func effectiveTransport() throws(ResponsesError) -> TransportChoice {
+    if let transport { return transport }
+    switch Self.environment("RESPONSESWS_TRANSPORT") {
+    case nil, "websocket": return .webSocket
+    case "http": return .http
+    case "auto": return .automatic
+    case .some:
+      throw ResponsesError(
+        .invalidArgument, "The environment's RESPONSESWS_TRANSPORT is none of websocket, http, auto.")
+    }
   }
 
   private static func environment(_ name: String) -> String? {

@@ -1,59 +1,60 @@
 import RWSNetwork
 import RWSProtocol
 
-/// One connection of the machine and the channel that carries it: reports what happens. Confined to the
-/// client's loop. The channel keeps it, and it the client, until either side ends the connection.
-final class Link {
-  let connection: Connection
-  private let client: ClientCore
-  private(set) var channel: WebSocketChannel?
-  private let start: Int64
-
-  init(_ connection: Connection, _ client: ClientCore) {
-    self.connection = connection
-    self.client = client
-    start = client.loop.now
-    channel = client.makeChannel(on: connection.routeID, delegate: self)
-  }
-
+/// One connection of the machine and what carries it: reports what happens. Confined to the client's loop.
+protocol Link: AnyObject {
+  var connection: Connection { get }
+  /// - Returns: Why nothing of it was sent; nil: it is on its way, or lost with the connection.
+  func send(_ body: [UInt8], of turn: TurnID) -> ResponsesError?
+  func send(steer event: [UInt8])
+  func pause(_ isPaused: Bool)
   /// A connection without a response in flight may be given up when it has been idle for long.
-  func noteUse() { channel?.isInUse = connection.isInUse }
-
+  func noteUse()
   /// The machine has let go of the connection.
-  func release() -> WebSocketChannel? {
-    defer { channel = nil }
-    return channel
-  }
+  func close()
 }
 
-extension Link: WebSocketChannelDelegate {
-  func channelOpened(_ channel: WebSocketChannel, _ info: HandshakeInfo) {
-    let milliseconds = (client.loop.refreshNow() - start) / 1_000_000
-    client.log(.info, "connected to \(info.stream.description) in \(milliseconds) ms")
-    client.drive { $0.opened(connection, now: $1) }
-  }
-
-  func channel(_ channel: WebSocketChannel, receivedText text: UnsafeRawBufferPointer) {
-    client.receive(connection, text)
-  }
-
-  func channel(_ channel: WebSocketChannel, receivedBinary bytes: UnsafeRawBufferPointer) {
-    // The protocol has text messages only; a binary one is no event.
-    client.receive(connection, UnsafeRawBufferPointer(start: nil, count: 0))
-  }
-
-  func channelFinishedRead(_ channel: WebSocketChannel) {
-    client.drive { machine, _ in
-      machine.finishedRead(connection, now: Instant(nanoseconds: client.loop.now))
+extension ClientCore {
+  func makeLink(_ connection: Connection) -> any Link {
+    switch connection.transport {
+    case .webSocket: WebSocketLink(connection, self)
+    case .http: HTTPLink(connection, self)
     }
   }
 
-  func channel(_ channel: WebSocketChannel, flushed tag: UInt64) {
-    client.drive { $0.flushed(TurnID(tag), now: $1) }
+  func linkOpened(_ link: any Link, _ info: StreamInfo, since start: Int64) {
+    let milliseconds = (loop.refreshNow() - start) / 1_000_000
+    log(.info, "connected to \(info.description) in \(milliseconds) ms")
+    drive { $0.opened(link.connection, now: $1) }
   }
 
-  func channelClosed(_ channel: WebSocketChannel, _ failure: NetworkFailure) {
-    self.channel = nil
-    client.linkEnded(self, failure)
+  func linkEnded(_ link: any Link, _ failure: NetworkFailure) {
+    links[link.connection.id] = nil
+    let error = presentable(failure)
+    log(.info, "connection ended: \(error.message)")
+    drive {
+      $0.closed(link.connection, error, isUpgradeBlocked: failure.isUpgradeBlocked, now: $1)
+    }
+  }
+
+  /// For a new connection on that route.
+  func connectOptions(on route: RouteID?) -> ConnectOptions {
+    var options = connect
+    if let route, let identity = identities[route] { options.fields = identity.fields }
+    return options
+  }
+}
+
+extension NetworkFailure {
+  /// Of connecting: the server could be reached, but there was no WebSocket to be had.
+  fileprivate var isUpgradeBlocked: Bool {
+    switch kind {
+    case .upgradeRefused(let answer): [404, 405, 426, 501].contains(answer.status)
+    case .handshake, .timedOut(.upgrading), .lost: true
+    case .resolve, .refused, .unreachable, .timedOut, .tlsUntrusted, .tlsHostname, .tlsExpired, .tlsPin,
+      .tls, .proxy, .proxyUnauthorized, .protocolViolation, .peerClosed, .dead, .stalled, .suspended,
+      .messageTooLarge, .resources, .closedLocally, .closingTimedOut:
+      false
+    }
   }
 }

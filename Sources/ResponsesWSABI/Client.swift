@@ -62,6 +62,12 @@ extension ClientOptions {
     tlsTimeout = try limit(options.tls_timeout_ms, default: tlsTimeout, "tls_timeout_ms")
     upgradeTimeout = try limit(
       options.upgrade_timeout_ms, default: upgradeTimeout, "upgrade_timeout_ms")
+    if options.transport != 0 {
+      guard let choice = TransportChoice(rawValue: options.transport) else {
+        throw ResponsesError(.invalidArgument, "transport is not one of RWS_TRANSPORT_….")
+      }
+      transport = choice
+    }
     vocabularyFile = try string(options.vocabulary_file, "vocabulary_file")
     if options.message_bytes_max != 0 { messageBytesMax = Int(clamping: options.message_bytes_max) }
     if options.sent_message_bytes_max != 0 {

@@ -340,6 +340,7 @@ extension rws_stats {
     reasoning_tokens = stats.cost.reasoningTokens ?? -1
     marginal_input_tokens = stats.cost.marginalInputTokens ?? .min
     expected_input_tokens = stats.cost.contextLoss?.expectedTokens ?? -1
+    transport = stats.transport?.rawValue ?? 0
     is_context_lost = stats.cost.contextLoss == nil ? 0 : 1
   }
 

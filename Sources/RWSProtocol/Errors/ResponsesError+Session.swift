@@ -7,6 +7,11 @@ extension ResponsesError {
       .with(.unknown)
   }
 
+  static var steeringNotSupported: ResponsesError {
+    ResponsesError(
+      .notSupported, "Over HTTP a running response cannot be steered; give the input with the session's next turn.")
+  }
+
   /// Strict mode.
   static func fullResend(_ reason: FullReason) -> ResponsesError {
     ResponsesError(

@@ -61,7 +61,7 @@ public struct ResponsesError: Error, Sendable, Equatable, CustomStringConvertibl
       // Without a status: it broke, or its SOCKS5 answer said that the host did.
       return httpStatus == 0 || httpStatus == 429 || httpStatus >= 500 && httpStatus != 501
     case .ok, .done, .invalidArgument, .invalidHandle, .invalidJSON, .closed, .wouldDeadlock,
-      .forked, .cancelled, .fullResend, .missingOutput, .tls, .tlsUntrusted, .tlsHostname, .tlsExpired,
+      .forked, .cancelled, .fullResend, .missingOutput, .notSupported, .tls, .tlsUntrusted, .tlsHostname, .tlsExpired,
       .tlsPin,
       .proxyUnauthorized, .unauthorized, .handshake, .protocolViolation, .invalidEvent, .contextLength,
       .messageTooLarge, .limit, .internalError:

@@ -15,6 +15,7 @@ public enum Status: Int32, Sendable, CaseIterable {
   case cancelled = -108
   case fullResend = -109
   case missingOutput = -110
+  case notSupported = -111
   case dns = -201
   case connectRefused = -202
   case connect = -203
@@ -76,6 +77,7 @@ public enum Status: Int32, Sendable, CaseIterable {
       ("RWS_ERR_FULL_RESEND", "strict mode: the whole history would have been sent again")
     case .missingOutput:
       ("RWS_ERR_MISSING_OUTPUT", "a tool call of the last response has no output in the input")
+    case .notSupported: ("RWS_ERR_NOT_SUPPORTED", "this cannot be done over HTTP")
     case .dns: ("RWS_ERR_DNS", "the host name could not be resolved")
     case .connectRefused: ("RWS_ERR_CONNECT_REFUSED", "the host refused the connection")
     case .connect: ("RWS_ERR_CONNECT", "no connection could be made")

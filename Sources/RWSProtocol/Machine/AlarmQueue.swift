@@ -9,6 +9,8 @@ struct AlarmQueue {
     case dial(Route)
     /// A connection that nobody uses may be closed.
     case idle(Connection)
+    /// WebSocket may be had again.
+    case probe(Route)
   }
 
   private var heap: [(due: Instant, alarm: Alarm)] = []

@@ -12,7 +12,10 @@ extension ClientMachine {
     _ turn: ActiveTurn, _ outcome: Outcome, _ error: ResponsesError, _ now: Instant
   ) {
     let execution = turn.execution
-    if let seat = turn.seat {
+    if let seat = turn.seat, seat.connection.transport == .http {
+      actions.append(.close(seat.connection))
+      _ = remove(seat.connection)
+    } else if let seat = turn.seat {
       quarantine(seat, turn.quarantine(hasEnded: false))
       seat.connection.dismiss(turn.session, now: now)
       decidePause(seat.connection)
@@ -49,6 +52,7 @@ extension ClientMachine {
 
   /// A lane became free: who waits comes first, then the session that had it.
   func settle(_ connection: Connection, _ session: SessionState?, _ now: Instant) {
+    if connection.transport == .http, connection.state == .open { connection.state = .retiring }
     closeIfRetired(connection, now)
     decidePause(connection)
     serve(connection, now)

@@ -30,6 +30,11 @@ extension ClientMachine {
         continue
       }
       guard let seat = seat(session, now) else { return }
+      if turn.request.isWarmUp, seat.connection.transport == .http {
+        keepWarmUp(turn, now)
+        hasEndedTurns = true
+        continue
+      }
       let planned = session.chain.plan(turn.request, on: seat)
       if turn.request.isStrict, let reason = planned.fullReason, !reason.isExpected {
         end(turn, .failed, .fullResend(reason), now)
@@ -77,7 +82,9 @@ extension ClientMachine {
     let mayDial = route.mayDial
     let replaced = mayDial ? nil : route.deserted
     if mayDial || replaced != nil {
-      guard route.rate.take(now) || !holds(.dialRate) else {
+      let transport = transports.current
+      // Over HTTP each response has a connection: it is the turns that are dialled, as often as the caller starts them.
+      guard transport == .http || route.rate.take(now) || !holds(.dialRate) else {
         if !route.isDialDue {
           route.isDialDue = true
           alarms.add(.dial(route), at: route.rate.nextRefill)
@@ -85,9 +92,7 @@ extension ClientMachine {
         return false
       }
       if let replaced { abandon(replaced, now) }
-      let connection = Connection(ConnectionID(nextConnection), route, now: now)
-      nextConnection += 1
-      route.add(connection)
+      let connection = makeConnection(on: route, over: transport, now)
       actions.append(.connect(connection))
       return route.place(session, on: connection)
     }
@@ -157,6 +162,7 @@ extension ClientMachine {
   func send(_ turn: ActiveTurn, _ planned: Chain.PlannedRequest, on seat: Seat, _ now: Instant) {
     let connection = seat.connection
     turn.phase = .sending(seat)
+    turn.stats.transport = connection.transport
     turn.stats.fullReason = planned.fullReason
     (turn.stats.cacheBreak, turn.contextChanges) = turn.session.chain.changes(by: turn.request)
     turn.stats.requestBytes = planned.body.count

@@ -28,7 +28,12 @@ extension ClientMachine {
 
   /// Those that waited for the response's id.
   func sendSteers(of turn: ActiveTurn) {
-    guard let seat = turn.seat, !turn.responseID.isEmpty || !holds(.steerWaitsForID) else { return }
+    guard let seat = turn.seat else { return }
+    guard seat.connection.transport == .webSocket else {
+      for steer in turn.steers { settle(steer, .returned(.steeringNotSupported)) }
+      return
+    }
+    guard !turn.responseID.isEmpty || !holds(.steerWaitsForID) else { return }
     for steer in turn.steers where steer.state == .queued {
       steer.state = .sent
       steer.target = turn.responseID

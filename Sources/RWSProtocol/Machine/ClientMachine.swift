@@ -25,6 +25,7 @@ import RWSTokens
 package final class ClientMachine {
   let limits: PoolLimits
   let tally: RuleTally?
+  var transports: TransportPolicy
   var routes: [RouteID: Route] = [:]
   var sessions: [SessionID: SessionState] = [:]
   var turns: [TurnID: ActiveTurn] = [:]
@@ -37,8 +38,10 @@ package final class ClientMachine {
   /// - Parameter vocabulary: To count tokens with; without one, bytes stand for them.
   /// - Parameter tally: Of the simulation.
   package init(
-    limits: PoolLimits = PoolLimits(), vocabulary: Vocabulary? = nil, tally: RuleTally? = nil
+    limits: PoolLimits = PoolLimits(), vocabulary: Vocabulary? = nil,
+    transport: TransportChoice = .webSocket, tally: RuleTally? = nil
   ) {
+    transports = TransportPolicy(transport)
     self.limits = limits
     self.tally = tally
     counter = ItemCounter(vocabulary)
@@ -207,6 +210,8 @@ package final class ClientMachine {
   package func opened(_ connection: Connection, now: Instant) {
     guard connection.state == .connecting else { return }
     connection.state = .open
+    connection.isProbe = false
+    if connection.transport == .webSocket { noteAvailable() }
     for session in connection.seatedSessions {
       noteConnected(session)
       pump(session, now)
@@ -216,10 +221,16 @@ package final class ClientMachine {
   }
 
   /// - Parameter error: why; its `execution` is filled in here.
-  package func closed(_ connection: Connection, _ error: ResponsesError, now: Instant) {
+  /// - Parameter isUpgradeBlocked: There was no WebSocket to be had, though the server could be reached.
+  package func closed(
+    _ connection: Connection, _ error: ResponsesError, isUpgradeBlocked: Bool = false, now: Instant
+  ) {
     switch connection.state {
     case .connecting:
       let sessions = remove(connection)
+      if isUpgradeBlocked || connection.isProbe, fallBack(from: connection, error, now) {
+        return advance(sessions, connection.route, now)
+      }
       for session in sessions {
         if session.isConnectWanted {
           session.isConnectWanted = false
@@ -266,6 +277,7 @@ package final class ClientMachine {
         route.isDialDue = false
         serve(route, now)
       case .idle(let connection): closeIfIdle(connection, now)
+      case .probe(let route): probe(route, now)
       }
     }
   }

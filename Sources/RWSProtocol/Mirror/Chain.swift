@@ -74,11 +74,15 @@ struct Chain {
     let reason = settings.hasConversation ? nil : fullReason(request, on: seat)
     let continues = !settings.hasConversation && reason == nil
     let dialect = seat.connection.route.dialect
-    var body = RequestBody(
+    let sent =
       continues && dialect.refusesInstructionsWithAnchor
-        && seat.connection.route.holds(.instructionsOnlyAtStart)
-        ? settings.removing("instructions") : settings,
-      lane: seat.lane, isWarmUp: request.isWarmUp)
+      && seat.connection.route.holds(.instructionsOnlyAtStart)
+      ? settings.removing("instructions") : settings
+    var body =
+      switch seat.connection.transport {
+      case .webSocket: RequestBody(sent, lane: seat.lane, isWarmUp: request.isWarmUp)
+      case .http: RequestBody(streaming: sent)
+      }
     if continues {
       body.continue(from: anchor?.responseID ?? "")
     } else {
@@ -102,6 +106,7 @@ struct Chain {
     }
     if !abandonedCalls(by: request).isEmpty { return .callsAbandoned }
     guard let anchor else { return unanchoredReason }
+    if seat.connection.transport == .http, !anchor.isStored { return .http }
     if let reason = anchor.missing(on: seat) { return reason }
     let dialect = seat.connection.route.dialect
     if dialect.refusesInstructionsWithAnchor,
@@ -223,6 +228,13 @@ struct Chain {
       responseID: responseID, isStored: turn.request.settings.isStored && isContextStored(turn, seat),
       connection: seat.connection, lane: seat.lane)
     return output
+  }
+
+  /// The turn's input joins the history without having been sent.
+  mutating func commitUnsent(_ turn: ActiveTurn) {
+    if turn.request.changedPath != nil { history.replace() }
+    history.commit(input: turn.request.input.lasting, output: [])
+    if anchor != nil { dropAnchor(.http) }
   }
 
   /// The history was compacted: the chain goes on from the window that came of it, with one full send.

@@ -29,6 +29,8 @@ public enum FullReason: Sendable, Equatable {
   case elsewhere
   /// The history was compacted: another window is sent in its place.
   case compacted
+  /// Over HTTP there is no cache to continue, only what is stored.
+  case http
 }
 
 extension FullReason {
@@ -37,7 +39,7 @@ extension FullReason {
     switch self {
     case .first: true
     // Asked for.
-    case .callsAbandoned, .compacted, .restored: true
+    case .callsAbandoned, .compacted, .restored, .http: true
     case .reconnected, .laneReused, .cancelled, .failed, .evicted, .notFound, .unfinishedCall,
       .prefixChanged, .instructionsChanged, .elsewhere:
       false
@@ -63,6 +65,7 @@ extension FullReason: CustomStringConvertible {
     case .callsAbandoned: "calls_abandoned"
     case .elsewhere: "elsewhere"
     case .compacted: "compacted"
+    case .http: "http"
     }
   }
 }

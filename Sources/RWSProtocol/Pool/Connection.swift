@@ -12,6 +12,9 @@ package final class Connection {
   package let id: ConnectionID
   package let routeID: RouteID
   let route: Route
+  package let transport: Transport
+  /// Only tries whether WebSocket can be had again: nobody waits for it.
+  var isProbe = false
   var state = State.connecting
   /// Index 0 is the default lane. Grows by one with each name used; names are never given back.
   private(set) var lanes = [Lane()]
@@ -31,9 +34,10 @@ package final class Connection {
   /// When the last tenant left.
   var idleSince: Instant
 
-  init(_ id: ConnectionID, _ route: Route, now: Instant) {
+  init(_ id: ConnectionID, _ route: Route, over transport: Transport, now: Instant) {
     self.id = id
     self.route = route
+    self.transport = transport
     routeID = route.id
     idleSince = now
   }
@@ -72,7 +76,7 @@ package final class Connection {
 
   /// A lane that nobody uses, be it one that was never used; nil: there is none.
   func vacantLane(_ support: Dialect.Lanes, probing: Bool) -> Int? {
-    switch support {
+    switch transport == .http ? .unsupported : support {
     case .unsupported: return tenants == 0 && inFlight == 0 ? 0 : nil
     case .unknown:
       // One session to a connection until it is known; all but the first try a name.

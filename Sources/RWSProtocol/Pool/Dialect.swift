@@ -45,6 +45,9 @@ package struct PoolLimits: Sendable, Equatable {
   /// A connection that no session uses is closed after this time.
   package var idleNanoseconds: Int64 = 30_000_000_000
 
+  /// Where WebSocket cannot be had it is tried again so often, in the background.
+  package var probeNanoseconds: Int64 = 60_000_000_000
+
   /// Responses in flight on one connection; the server queues what is beyond.
   static let inFlightMax = 16
   /// Distinct lane names in a connection's life; the default lane does not count.

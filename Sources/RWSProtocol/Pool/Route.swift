@@ -55,7 +55,8 @@ final class Route {
     }
     var best: Connection?
     for connection in connections where connection.tenants < PoolLimits.inFlightMax {
-      guard connection.state == .open || connection.state == .connecting else { continue }
+      guard connection.state == .open || connection.state == .connecting && !connection.isProbe
+      else { continue }
       if let best, best.tenants >= connection.tenants { continue }
       // What counts for the server are the responses in flight, those of cancelled turns included.
       guard connection.inFlight < PoolLimits.inFlightMax, hasRoom(connection) else { continue }

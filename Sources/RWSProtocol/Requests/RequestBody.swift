@@ -13,6 +13,12 @@ struct RequestBody {
     append(settings)
   }
 
+  /// As the next, answered by server-sent events.
+  init(streaming settings: Settings) {
+    bytes = Array(#"{"stream":true,"#.utf8)
+    append(settings)
+  }
+
   /// The body of `POST /v1/responses` with the same meaning.
   init(http settings: Settings) {
     bytes = [UInt8(ascii: "{")]

@@ -25,5 +25,8 @@ public struct TurnStats: Sendable, Equatable {
   /// Tokens; known at the end.
   public internal(set) var cost = TurnCost()
 
+  /// What carried the request (last sending); nil: it was not sent.
+  public internal(set) var transport: Transport?
+
   package init() {}
 }

@@ -43,13 +43,14 @@ final class MachineDriver {
 
   init(
     settings: String = #"{"model":"m","store":false}"#, lanes: Dialect.Lanes = .unknown,
-    dialect: Dialect? = nil, limits: PoolLimits = PoolLimits(), vocabulary: Vocabulary? = nil
+    dialect: Dialect? = nil, limits: PoolLimits = PoolLimits(), vocabulary: Vocabulary? = nil,
+    transport: TransportChoice = .webSocket
   ) throws {
     self.settings = try Settings(json: Array(settings.utf8))
     var plain = Dialect()
     plain.lanes = lanes
     self.dialect = dialect ?? plain
-    machine = ClientMachine(limits: limits, vocabulary: vocabulary)
+    machine = ClientMachine(limits: limits, vocabulary: vocabulary, transport: transport)
     openSession()
   }
 
@@ -116,6 +117,14 @@ final class MachineDriver {
   ) {
     guard let connection = connection ?? connects.last else { return }
     machine.closed(connection, error, now: now)
+    drain()
+  }
+
+  /// A WebSocket that could not be had.
+  func refuseUpgrade(_ connection: Connection? = nil) {
+    guard let connection = connection ?? connects.last else { return }
+    let error = ResponsesError(.upgradeRefused, "426")
+    machine.closed(connection, error, isUpgradeBlocked: true, now: now)
     drain()
   }
 

@@ -59,6 +59,7 @@ class ClientBase:
         client_key_file: Optional[Path] = None,
         certificate_pins: Sequence[str] = (),
         vocabulary_file: Optional[Path] = None,
+        transport: Optional[str] = None,
         proxy: Optional[str] = None,
         no_proxy: Optional[str] = None,
         connect_timeout: Optional[float] = None,
@@ -96,6 +97,8 @@ class ClientBase:
         client_key_file: PEM, not encrypted; None: in the certificate's file.
         certificate_pins: "sha256/BASE64" of public keys (RFC 7469 section 2.4). If there are any,
             the server's verified chain must have one of these keys, else PinMismatch.
+        transport: "websocket"; "http" (POST, answered by server-sent events); "auto": WebSocket, and
+            HTTP at once where that cannot be had. None: $RESPONSESWS_TRANSPORT, else "websocket".
         vocabulary_file: a .tiktoken file in the format of o200k_base, to count the tokens of text
             with (session.estimate()); read once. None: estimates go by bytes.
         Time limits, in seconds (None: the default; math.inf: none):
@@ -139,6 +142,7 @@ class ClientBase:
                 client_key_file=c_path("client_key_file", client_key_file),
                 certificate_pins=pin_list(certificate_pins),
                 vocabulary_file=c_path("vocabulary_file", vocabulary_file),
+                transport=_transport(transport),
                 connect_timeout_ms=limit_ms("connect_timeout", connect_timeout),
                 dns_timeout_ms=limit_ms("dns_timeout", dns_timeout),
                 tcp_timeout_ms=limit_ms("tcp_timeout", tcp_timeout),
@@ -282,6 +286,16 @@ class Client(ClientBase):
         traceback: Optional[TracebackType],
     ) -> None:
         self.close()
+
+
+def _transport(name: Optional[str]) -> int:
+    if name is None:
+        return 0
+    try:
+        return _ffi.TRANSPORTS[name]
+    except KeyError:
+        names = ", ".join(_ffi.TRANSPORTS)
+        raise InvalidArgument(f"transport must be one of {names}, or None") from None
 
 
 def _log_target(

@@ -13,7 +13,8 @@
     │   ├── Forked
     │   ├── Cancelled            the turn was cancelled by the caller
     │   ├── FullResend           strict mode: the whole history would have been sent again
-    │   └── MissingOutput        a tool call was left without its output
+    │   ├── MissingOutput        a tool call was left without its output
+    │   └── NotSupported         not over HTTP
     ├── NetworkError             the network
     │   ├── DNSError
     │   ├── ConnectionRefused
@@ -78,6 +79,7 @@ class Status(IntEnum):
     ERR_CANCELLED = -108
     ERR_FULL_RESEND = -109
     ERR_MISSING_OUTPUT = -110
+    ERR_NOT_SUPPORTED = -111
     ERR_DNS = -201
     ERR_CONNECT_REFUSED = -202
     ERR_CONNECT = -203
@@ -264,6 +266,12 @@ class MissingOutput(UsageError):
     """A tool call of the last response has no output in the input."""
 
     default_status = Status.ERR_MISSING_OUTPUT
+
+
+class NotSupported(UsageError):
+    """This cannot be done over HTTP."""
+
+    default_status = Status.ERR_NOT_SUPPORTED
 
 
 class NetworkError(ResponsesWSError):
@@ -484,6 +492,7 @@ CLASS_OF_STATUS: Dict[int, Type[ResponsesWSError]] = {
     Status.ERR_CANCELLED: Cancelled,
     Status.ERR_FULL_RESEND: FullResend,
     Status.ERR_MISSING_OUTPUT: MissingOutput,
+    Status.ERR_NOT_SUPPORTED: NotSupported,
     Status.ERR_DNS: DNSError,
     Status.ERR_CONNECT_REFUSED: ConnectionRefused,
     Status.ERR_CONNECT: ConnectFailed,

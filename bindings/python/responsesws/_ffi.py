@@ -42,6 +42,8 @@ VERSION = (0, 1)
 """The oldest version of the interface that has all that is declared here."""
 
 NO_LIMIT = -1
+
+TRANSPORTS = {"websocket": 1, "http": 2, "auto": 3}
 UNKNOWN = -(2**63)
 
 COMPRESSION_AUTOMATIC = 0
@@ -131,6 +133,8 @@ class ClientOptions(Structure):
         ("certificate_pins", POINTER(c_char_p)),
         ("certificate_pin_count", c_size_t),
         ("vocabulary_file", c_char_p),
+        ("transport", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -259,7 +263,7 @@ class Stats(Structure):
         ("marginal_input_tokens", c_int64),
         ("expected_input_tokens", c_int64),
         ("is_context_lost", c_int32),
-        ("reserved", c_int32),
+        ("transport", c_int32),
     ]
 
 
@@ -587,6 +591,7 @@ def client_new(
     client_key_file: Optional[bytes],
     certificate_pins: Sequence[bytes],
     vocabulary_file: Optional[bytes],
+    transport: int,
     connect_timeout_ms: int,
     dns_timeout_ms: int,
     tcp_timeout_ms: int,
@@ -624,6 +629,7 @@ def client_new(
         certificate_pins=pin_array if certificate_pins else None,
         certificate_pin_count=len(certificate_pins),
         vocabulary_file=vocabulary_file,
+        transport=transport,
         connect_timeout_ms=connect_timeout_ms,
         dns_timeout_ms=dns_timeout_ms,
         tcp_timeout_ms=tcp_timeout_ms,

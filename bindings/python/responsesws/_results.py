@@ -78,6 +78,8 @@ class Stats(NamedTuple):
     """The server had silently lost the history, and answered without it."""
     expected_input_tokens: Optional[int]
     """With is_context_lost: what the input would have had at least."""
+    transport: Optional[str]
+    """What carried the request: "websocket" or "http"; None: it was not sent."""
 
 
 class Ledger(NamedTuple):
@@ -203,6 +205,7 @@ def stats(measured: _ffi.Stats) -> Stats:
         ),
         is_context_lost=bool(measured.is_context_lost),
         expected_input_tokens=_reported(measured.expected_input_tokens),
+        transport={value: name for name, value in _ffi.TRANSPORTS.items()}.get(measured.transport),
     )
 
 

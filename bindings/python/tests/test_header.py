@@ -51,6 +51,7 @@ SCALARS = {
     "rws_status": ctypes.c_int32,
     "rws_event_kind": ctypes.c_int32,
     "rws_outcome": ctypes.c_int32,
+    "rws_transport": ctypes.c_int32,
     "rws_call_kind": ctypes.c_int32,
     "rws_execution": ctypes.c_int32,
     "rws_steer_state": ctypes.c_int32,
@@ -179,6 +180,11 @@ def test_every_error_status_has_a_class_of_its_own_in_its_band():
 def test_enumerations_are_the_headers(code, prefix, ours):
     theirs = re.findall(rf"\b{prefix}(\w+) = (\d+)", code)
     assert {name: int(value) for name, value in theirs} == {m.name: m.value for m in ours}
+
+
+def test_transports_are_the_headers(code):
+    theirs = re.findall(r"\bRWS_TRANSPORT_(\w+) = (\d+)", code)
+    assert {name.lower(): int(value) for name, value in theirs} == _ffi.TRANSPORTS
 
 
 def test_log_levels_are_the_headers(code):

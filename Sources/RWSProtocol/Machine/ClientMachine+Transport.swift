@@ -1,0 +1,44 @@
+/// HTTP in the place of WebSocket.
+///
+/// Over HTTP a connection carries one response: it has one lane, retires when the response has ended, and a cancel ends
+/// it. There is no cache to continue: what is not stored goes whole each time.
+extension ClientMachine {
+  /// True if the turns that waited for the connection go on over HTTP.
+  func fallBack(from connection: Connection, _ error: ResponsesError, _ now: Instant) -> Bool {
+    guard connection.transport == .webSocket, transports.block() else { return false }
+    if !transports.isProbeDue || connection.isProbe {
+      transports.isProbeDue = true
+      alarms.add(.probe(connection.route), at: now.advanced(byNanoseconds: limits.probeNanoseconds))
+    }
+    return true
+  }
+
+  /// Tries in the background; turns go on over HTTP meanwhile.
+  func probe(_ route: Route, _ now: Instant) {
+    guard transports.current == .http else { return }
+    // Where all sessions are gone, the next one that opens tries at its first turn.
+    guard routes[route.id] === route, route.sessionCount > 0 else { return noteAvailable() }
+    let connection = makeConnection(on: route, over: .webSocket, now)
+    connection.isProbe = true
+    actions.append(.connect(connection))
+  }
+
+  func noteAvailable() {
+    transports.isProbeDue = false
+    transports.unblock()
+  }
+
+  func makeConnection(on route: Route, over transport: Transport, _ now: Instant) -> Connection {
+    let connection = Connection(ConnectionID(nextConnection), route, over: transport, now: now)
+    nextConnection += 1
+    route.add(connection)
+    return connection
+  }
+
+  /// There is nothing to warm up: the input joins the history, and goes with the next turn.
+  func keepWarmUp(_ turn: ActiveTurn, _ now: Instant) {
+    turn.session.chain.commitUnsent(turn)
+    turn.session.ledger.rebase(hasHistory: true)
+    end(turn, .completed, nil, now)
+  }
+}
