@@ -8,8 +8,11 @@ extension ResponsesError {
   }
 
   static var steeringNotSupported: ResponsesError {
-    ResponsesError(
+    var error = ResponsesError(
       .notSupported, "Over HTTP a running response cannot be steered; give the input with the session's next turn.")
+    // As the API says it of models that cannot.
+    error.code = "steering_not_supported"
+    return error
   }
 
   /// Strict mode.

@@ -83,6 +83,39 @@ static void a_history_is_counted_and_compacted(void) {
     rws_client_free(client);
 }
 
+static void turns_go_over_http(void) {
+    rws_client_options options = options_for("RWS_TEST_URL");
+    options.transport = 99;
+    rws_client *client = NULL;
+    CHECK_STATUS(RWS_ERR_INVALID_ARGUMENT, rws_client_new(&options, &client));
+    options.transport = RWS_TRANSPORT_HTTP;
+    CHECK_STATUS(RWS_OK, rws_client_new(&options, &client));
+    rws_session *session = new_session(client);
+    CHECK_STATUS(RWS_OK, rws_session_connect(session, PATIENCE_MS));
+    static const char *const inputs[] = {"\"hello\"", "\"RECALL\""};
+    static const char *const texts[] = {"ECHO: hello", "RECALL users=2 tools=0 first=hello"};
+    for (int i = 0; i < 2; i++) {
+        rws_turn *turn = start(session, inputs[i]);
+        CHECK_STATUS(RWS_DONE, rws_turn_wait(turn, PATIENCE_MS));
+        rws_result result = RWS_RESULT_INIT;
+        CHECK_STATUS(RWS_OK, rws_turn_result(turn, &result));
+        CHECK(string_is(result.text, texts[i]));
+        rws_stats stats = RWS_STATS_INIT;
+        CHECK_STATUS(RWS_OK, rws_turn_stats(turn, &stats));
+        CHECK(stats.transport == RWS_TRANSPORT_HTTP);
+        CHECK(string_is(stats.full_reason, i == 0 ? "first" : "http"));
+        rws_turn_free(turn);
+    }
+    rws_turn *turn = start(session, LONG_STREAM);
+    rws_event event = RWS_EVENT_INIT;
+    CHECK_STATUS(RWS_OK, rws_turn_next(turn, PATIENCE_MS, &event));
+    CHECK_STATUS(RWS_OK, rws_turn_cancel(turn));
+    CHECK_STATUS(RWS_ERR_CANCELLED, rws_turn_wait(turn, PATIENCE_MS));
+    rws_turn_free(turn);
+    rws_session_free(session);
+    rws_client_free(client);
+}
+
 static void every_call_after_free_is_refused(void) {
     rws_client *client = new_client();
     rws_session *session = new_session(client);
@@ -585,6 +618,7 @@ int main(void) {
     static const struct test tests[] = {
         {"a turn from start to end", a_turn_from_start_to_end},
         {"a history is counted and compacted", a_history_is_counted_and_compacted},
+        {"turns go over HTTP", turns_go_over_http},
         {"every call after free is refused", every_call_after_free_is_refused},
         {"batches hold what single events hold", batches_hold_what_single_events_hold},
         {"batches are spaced as the caller's header has them",

@@ -74,7 +74,7 @@ def test_nothing_can_be_said_to_a_response_that_runs(session):
     steering = turn.steer("faster")
     turn.wait()
     assert steering.state == SteerState.RETURNED
-    assert isinstance(steering.error, responsesws.NotSupported)
+    assert steering.code == "steering_not_supported"
 
 
 def test_the_option_is_checked(connect):
