@@ -56,8 +56,10 @@ static void a_history_is_counted_and_compacted(void) {
     CHECK_STATUS(RWS_DONE, rws_session_compact(session, 0, PATIENCE_MS, &compaction));
     int64_t tokens = 0;
     CHECK_STATUS(RWS_OK, rws_session_count_tokens(session, "\"hello\"", 7, PATIENCE_MS, &tokens));
-    rws_turn *turn = start(session, "\"hello\"");
+    rws_turn *turn = start(session, LONG_STREAM);
     CHECK_STATUS(RWS_ERR_BUSY, rws_session_compact(session, 0, PATIENCE_MS, NULL));
+    rws_turn_free(turn);
+    turn = start(session, "\"hello\"");
     CHECK_STATUS(RWS_DONE, rws_turn_wait(turn, PATIENCE_MS));
     rws_result result = RWS_RESULT_INIT;
     CHECK_STATUS(RWS_OK, rws_turn_result(turn, &result));
