@@ -86,6 +86,41 @@ func http(_ input: FuzzInput) {
     input.choice(0) ? .length(Int(input.body.first ?? 0)) : input.choice(1) ? .untilEOF : .chunked
   expectSameWhole(input) { readBody(framing, $0) }
   expectSameWhole(input) { readHead(HTTPHeadReader<HTTPStatusLine>(limits: smallLimits), $0) }
+  expectSameWhole(input) { readAnswer($0) }
+}
+
+private struct WholeAnswer: Equatable {
+  var head: HTTPResponseHead?
+  var body: [UInt8] = []
+  var isWhole = false
+  var error: HTTPAnswerError?
+}
+
+/// The answer to an ordinary request.
+private func readAnswer(_ parts: [UnsafeRawBufferPointer]) -> WholeAnswer {
+  var reader = HTTPAnswerReader()
+  var input = ByteBuffer(bytesMax: 1 << 24)
+  var answer = WholeAnswer()
+  do throws(HTTPAnswerError) {
+    for part in parts {
+      try? input.append(part)
+      reading: while true {
+        switch try reader.next(&input) {
+        case .needMore: break reading
+        case .head(let head): answer.head = head
+        case .part(let bytes): answer.body += bytes
+        case .end:
+          answer.isWhole = true
+          return answer
+        }
+      }
+    }
+    try reader.receiveEOF()
+    answer.isWhole = true
+  } catch {
+    answer.error = error
+  }
+  return answer
 }
 
 private var smallLimits: HTTPHeadReader<HTTPStatusLine>.Limits {
