@@ -96,7 +96,7 @@ extension World {
     case .first, .notFound, .unfinishedCall, .prefixChanged, .instructionsChanged, .callsAbandoned,
       .compacted, .restored:
       return
-    case .reconnected, .laneReused, .cancelled, .failed, .evicted, .elsewhere: break
+    case .reconnected, .laneReused, .cancelled, .failed, .evicted, .elsewhere, .http: break
     }
     if turn.agent.isChainStored {
       Violation.report("\(turn.tag): the server had stored what was sent again (\(reason))")
