@@ -22,6 +22,7 @@ from ._tools import (
     Tools,
     check_approval,
     error_text,
+    is_coroutine_function,
     output_text,
     timeout_text,
     tool_of,
@@ -170,7 +171,7 @@ class AsyncRun(_Base):
     async def _run_tool(
         self, entry: Entry, function: Callable[..., Any], work: Callable[[], Any]
     ) -> None:
-        if _is_coroutine_function(function):
+        if is_coroutine_function(function):
             running: "asyncio.Future[Any]" = asyncio.ensure_future(work())
         else:
             running = _in_thread(work)
@@ -191,11 +192,6 @@ class AsyncRun(_Base):
             self.results.settle(entry, output_text(entry.call, value), ToolEnding.RETURNED)
         except (Exception, asyncio.CancelledError) as error:
             self.results.settle(entry, error_text(error), ToolEnding.RAISED, error)
-
-
-def _is_coroutine_function(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None))
 
 
 def _in_thread(work: Callable[[], Any]) -> "asyncio.Future[Any]":

@@ -45,6 +45,7 @@ from ._tools import (
     Tools,
     check_approval,
     error_text,
+    is_coroutine_function,
     output_text,
     timeout_text,
     tool_of,
@@ -260,6 +261,9 @@ class Run(RunBase[Turn]):
     ) -> None:
         """As of RunBase; stop: when it is set, the run raises Cancelled."""
         super().__init__(session, input, tools, **options)
+        for name, tool in tools.items():
+            if is_coroutine_function(tool.function if isinstance(tool, Tool) else tool):
+                raise InvalidArgument(f"the tool {name} is a coroutine function: use AsyncClient")
         self._stop = stop
         self._workers = _Workers(self._max_parallel, self.results)
 

@@ -238,6 +238,11 @@ def tool_of(tools: Tools, call: ToolCall) -> Tool:
     return tool if isinstance(tool, Tool) else Tool(tool)
 
 
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None))
+
+
 def work_of(tool: Tool, call: ToolCall) -> Callable[[], Any]:
     """The function with its arguments."""
     function = tool.function
@@ -266,11 +271,15 @@ def _invalid(text: str) -> Refusal:
 
 
 def check_approval(approval: Approval) -> None:
-    if isinstance(approval, str):
-        reason = f": {approval}" if approval else ""
-        raise Refusal(ToolEnding.DENIED, f"error: the call was not approved{reason}")
-    if not approval:
-        raise Refusal(ToolEnding.DENIED, "error: the call was not approved")
+    if approval is True:
+        return
+    if isinstance(approval, str) and approval:
+        raise Refusal(ToolEnding.DENIED, f"error: the call was not approved: {approval}")
+    if approval:
+        # As the coroutine of an asynchronous callback in a synchronous run: no approval by accident.
+        raise InvalidArgument(
+            f"approve must return True, False or a str, not {type(approval).__name__}")
+    raise Refusal(ToolEnding.DENIED, "error: the call was not approved")
 
 
 def output_text(call: ToolCall, value: Any) -> str:

@@ -490,6 +490,25 @@ def test_a_callback_that_raises_cancels_the_turn(client):
     assert caught.value.run.turn.outcome is Outcome.CANCELLED
 
 
+def test_coroutines_are_no_tools_and_no_approvals_of_a_synchronous_run(client):
+    session, _ = client(answering(calls("tool")))
+    ran = []
+
+    async def coroutine(*_):
+        return True
+
+    with pytest.raises(responsesws.InvalidArgument, match="AsyncClient"):
+        session.run("go", {"tool": coroutine})
+
+    def approve(call):
+        # What a coroutine function returns, but for the warning that nobody awaits it.
+        return object()
+
+    with pytest.raises(responsesws.InvalidArgument, match="approve must return"):
+        session.run("go", {"tool": lambda: ran.append(1)}, approve=approve)
+    assert ran == []
+
+
 def test_results_of_other_runs_say_how_many_there_are():
     results = ToolResults()
     assert len(results) == 0 and list(results) == [] and "x" not in results
