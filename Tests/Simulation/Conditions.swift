@@ -34,7 +34,7 @@ struct Conditions {
     connectionsMax = isCrowd ? 1 : 1 + random.below(6)
     connectBurst = 1 + random.below(4)
     connectInterval = 100
-    hangsOneIn = isCrowd && random.oneIn(3) ? 3 : random.oneIn(3) ? 60 : 0
+    hangsOneIn = isCrowd && random.oneIn(2) ? 2 : random.oneIn(3) ? 60 : 0
     changesSettings = random.oneIn(2)
     reportsUsage = !random.oneIn(4)
   }

@@ -132,7 +132,13 @@ extension World {
 
   private func isAlone(_ turn: SimTurn) -> Bool {
     guard turn.ends == 0, let connection = turn.connection, let link = links[connection] else { return false }
-    return running(on: connection).count == 1 && link.server?.busyLanes == 1 && !link.isHalfOpen
+    // Whose steer has no answer yet may still get a successor there.
+    let isOtherDue = steers.values.contains { $0.agent !== turn.agent && !$0.state.isSettled }
+    // Nor is it known whether the server has got what was cancelled.
+    let isOtherCancelled = turns.values.contains {
+      $0.connection == connection && $0.end?.outcome == .cancelled
+    }
+    return !isOtherDue && !isOtherCancelled && running(on: connection).count == 1 && link.server?.busyLanes == 1 && !link.isHalfOpen
   }
 
   // MARK: Cache breaks

@@ -129,13 +129,19 @@ extension ClientMachine {
     settle(seat.connection, turn.session, now)
   }
 
-  /// The response of a cancelled turn has come to its end: the lane is free, and its cache holds that response,
-  /// unless what was steered into it goes on in a successor.
+  /// The response of a cancelled turn has come to its end, and its lane's cache holds it.
   func drained(
     _ connection: Connection, _ lane: Int, _ quarantine: Lane.Quarantine, _ now: Instant
   ) {
-    guard holds(.quarantineEnds) else { return }
     if holds(.quarantineEvicts) { connection[lane].evict(.cancelled) }
+    release(connection, lane, quarantine, now)
+  }
+
+  /// The lane is free, unless what was steered into the response goes on in a successor.
+  func release(
+    _ connection: Connection, _ lane: Int, _ quarantine: Lane.Quarantine, _ now: Instant
+  ) {
+    guard holds(.quarantineEnds) else { return }
     guard quarantine.awaitedSteers <= 0 || !holds(.quarantineAwaitsSuccessor) else {
       var quarantine = quarantine
       quarantine.hasEnded = true

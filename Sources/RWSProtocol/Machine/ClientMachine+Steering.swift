@@ -64,7 +64,7 @@ extension ClientMachine {
       guard event.isLast else { return }
       quarantine.awaitedSteers -= 1
       connection.quarantine(lane, quarantine)
-      if quarantine.hasEnded { drained(connection, lane, quarantine, now) }
+      if quarantine.hasEnded { release(connection, lane, quarantine, now) }
     }
   }
 
@@ -187,6 +187,9 @@ extension ClientMachine {
   func abandonAwaited(of session: SessionState, _ error: ResponsesError, _ now: Instant) {
     guard let turn = session.awaited else { return }
     session.awaited = nil
+    // The server still puts these before the next request, should it come on the same lane.
+    session.pendingSteers += turn.steers.filter { $0.state == .pending }
+    turn.steers.removeAll { $0.state == .pending }
     if let seat = session.seat {
       quarantine(seat, turn.quarantine(hasEnded: true))
       seat.connection.dismiss(session, now: now)

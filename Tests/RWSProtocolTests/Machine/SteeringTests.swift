@@ -263,6 +263,29 @@ import Testing
     #expect(isReturned(driver, steer))
   }
 
+  @Test("An answer that never comes loses its own steer, not one that is pending")
+  func pendingBesideLost() throws {
+    let driver = try MachineDriver(settings: #"{"model":"m","store":true}"#, lanes: .supported)
+    let turn = try driver.start(user, limits: TurnLimits(firstEvent: 10))
+    driver.open()
+    driver.receive(Wire.created("r1"))
+    let pending = try driver.steer(turn, "left", responseID: "r1")
+    let lost = try driver.steer(turn, "right")
+    driver.receive(
+      Wire.steer("accepted", "s1", "r1"), Wire.callDone("c1"), Wire.completed("r1"),
+      Wire.steer("pending", "s1", "r1"))
+    driver.advance(nanoseconds: 10)
+    #expect(driver.steers[lost]?.last?.isSettled == true && driver.steers[pending]?.last == .pending)
+    // The lane is free again.
+    driver.receive(Wire.steerFailed(nil, "r1", code: "response_already_completed"))
+    let next = try driver.start(#"[{"type":"function_call_output","call_id":"c1","output":"x"}]"#)
+    driver.answer(try #require(driver.request(next)), "r2")
+    #expect(driver.request(next)?.lane == nil && driver.steers[pending]?.last == .committed)
+    let body = try JSONValue(parsing: driver.machine.fullBody(driver.session, input: TurnInput()))
+    let types = body["input"]?.elements.map { $0["type"]?.string ?? "" }
+    #expect(types == ["", "function_call", "message", "function_call_output", "message"])
+  }
+
   @Test("A pending steer is not committed by a request to a lane that another response has taken")
   func pendingElsewhere() throws {
     let (driver, steer) = try pendingSteer(#"{"model":"m","store":true}"#)
