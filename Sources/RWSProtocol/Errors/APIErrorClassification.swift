@@ -37,6 +37,17 @@ extension ResponsesError {
     }
   }
 
+  /// To a request that continued a response: the server does not have it, whatever the name that it gives to that.
+  var isAboutAnchor: Bool {
+    if status == .previousResponseNotFound || param == "previous_response_id" { return true }
+    guard code != "context_length_exceeded", (400...499).contains(httpStatus) || httpStatus == 0 else {
+      return false
+    }
+    let sentence = message.lowercased()
+    return (sentence.contains("previous response") || sentence.contains("previous_response_id"))
+      && sentence.contains("not found")
+  }
+
   /// The server does not know the field that names a lane.
   var isAboutLanes: Bool {
     param == "stream_id" && code != "invalid_stream_id"

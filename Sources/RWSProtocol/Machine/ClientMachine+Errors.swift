@@ -30,7 +30,7 @@ extension ClientMachine {
       mayResend(turn, error.code), let seat = turn.seat
     else { return false }
     let session = turn.session
-    if error.status == .previousResponseNotFound, turn.stats.isDelta, holds(.notFoundIsResent) {
+    if error.isAboutAnchor, turn.stats.isDelta, holds(.notFoundIsResent) {
       session.chain.dropAnchor(.notFound)
     } else if seat.lane > 0, session.route.lanes != .supported, error.isAboutLanes,
       holds(.refusedNameIsResent)

@@ -100,6 +100,30 @@ import Testing
     #expect(driver.ends[turn]?.stats.resendCount == 1)
   }
 
+  @Test(
+    "A lost context under other names is replayed in full too: a generic code, a sentence, no type",
+    arguments: [
+      #"{"type":"error","status":400,"error":{"type":"invalid_request_error","code":"invalid_request_error","param":"previous_response_id","message":"no"}}"#,
+      #"{"type":"error","status":400,"error":{"type":"x","code":"bad_request","message":"Previous response with id 'r1' not found."}}"#,
+      #"{"error":"previous_response_id r1 not found"}"#,
+      #"{"type":"error","code":"previous_response_not_found","message":"no"}"#,
+    ])
+  func notFoundByOtherNames(_ event: String) throws {
+    let driver = try MachineDriver()
+    let first = try driver.start(user)
+    driver.open()
+    // Nothing was continued: it cannot be about that.
+    driver.receive(event)
+    #expect(driver.ends[first]?.outcome == .failed)
+    try driver.start(user)
+    driver.answer("r1")
+    let turn = try driver.start(user)
+    driver.receive(event)
+    #expect(driver.ends[turn] == nil && driver.events[turn] == ["rws.resent"])
+    #expect(driver.sent.last?.body["previous_response_id"] == nil)
+    #expect(driver.sent.last?.body["input"]?.elements.count == 3)
+  }
+
   @Test("An error that is not about the anchor ends the turn as rejected, and the next goes in full")
   func rejected() throws {
     let driver = try MachineDriver()

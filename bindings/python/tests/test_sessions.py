@@ -189,6 +189,15 @@ def test_calls_that_nobody_answers_can_be_given_up(server, connect):
     assert session.run("RECALL").stats.is_delta
 
 
+def test_a_server_without_warm_ups_leaves_the_session_usable(server, connect):
+    session = connect(server("--dialect", "open-responses")).session(model="rules", store=False)
+    session.run("first words")
+    with pytest.raises(responsesws.APIError):
+        session.warm_up("warm words")
+    # What was refused is no part of the context, and is no answer to anything.
+    assert session.run("RECALL").text == "RECALL users=2 tools=0 first=first words"
+
+
 def test_steering(server, connect):
     session = connect(server()).session(model="gpt-6-rules", store=False)
     turn = session.start("SLOW 5000 first words")
