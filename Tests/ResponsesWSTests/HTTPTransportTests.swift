@@ -150,6 +150,33 @@ extension SwiftFace {
       #expect(try failure { try strict.start("hello").wait() }.status == .upgradeRefused)
     }
 
+    @Test("a WebSocket that is never answered costs the time for the upgrade, once")
+    func silentUpgrade() throws {
+      let server = try HTTPOnlyServer(refusingUpgradesWith: nil)
+      let session = try session(server.url) {
+        $0.transport = .automatic
+        $0.upgradeTimeout = .milliseconds(200)
+      }
+      for _ in 1...3 { #expect(try session.finished("hello").stats.transport == .http) }
+      #expect(server.upgrades.value == 1)
+    }
+
+    @Test("a request larger than a message may be goes over HTTP; the next is a message again")
+    func tooLarge() throws {
+      let server = try LocalServer()
+      let session = try session(server.url, store: true) {
+        $0.transport = .automatic
+        $0.sentMessageBytesMax = 10_000
+      }
+      #expect(try session.finished("first").stats.transport == .webSocket)
+      let large = try session.finished(String(repeating: "word ", count: 4000))
+      #expect(large.stats.transport == .http)
+      #expect(large.stats.isDelta)
+      let after = try session.finished("RECALL")
+      #expect(after.stats.transport == .webSocket)
+      #expect(after.text == "RECALL users=3 tools=0 first=first")
+    }
+
     @Test("a body that ends before the response, that is no event stream, or that is cut, is an error of the connection", arguments: [
       "data: {\"type\":\"response.created\",\"response\":{\"id\":\"r\"}}\n\n", "", ": keep-alive\n\n",
     ])
@@ -167,7 +194,7 @@ extension SwiftFace {
 private final class HTTPOnlyServer: ListenerDelegate, ServerChannelDelegate, @unchecked Sendable {
   let upgrades = Holder(0)
   let url: String
-  private let status: Int
+  private let status: Int?
   private let answer: String
   private let loop: EventLoop
   private let thread: IOThread
@@ -181,7 +208,7 @@ private final class HTTPOnlyServer: ListenerDelegate, ServerChannelDelegate, @un
     #"{"type":"response.completed","response":{"id":"resp_1","status":"completed","output":[]}}"#,
   ].map { "data: \($0)\r\n\r\n" }.joined() + "data: [DONE]\n\n"
 
-  init(refusingUpgradesWith status: Int, answering body: String = fine) throws {
+  init(refusingUpgradesWith status: Int?, answering body: String = fine) throws {
     self.status = status
     answer = body
     loop = try EventLoop()
@@ -220,7 +247,8 @@ private final class HTTPOnlyServer: ListenerDelegate, ServerChannelDelegate, @un
   func channel(_ channel: ServerChannel, received request: ServerRequest) {
     guard !request.isWebSocketUpgrade else {
       upgrades.change { $0 += 1 }
-      return channel.respond(HTTPAnswer(status: status))
+      if let status { channel.respond(HTTPAnswer(status: status)) }
+      return
     }
     _ = channel.beginAnswer(status: 200, fields: HTTPFields(["Content-Type": "text/event-stream"]))
     channel.sendPart(Array(answer.utf8))

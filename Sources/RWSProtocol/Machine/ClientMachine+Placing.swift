@@ -78,11 +78,12 @@ extension ClientMachine {
 
   func findSeat(_ session: SessionState, _ now: Instant) -> Bool {
     let route = session.route
-    if route.seat(session) { return true }
+    let isTooLarge = session.active?.isTooLargeForWebSocket == true
+    if !isTooLarge, route.seat(session) { return true }
     let mayDial = route.mayDial
     let replaced = mayDial ? nil : route.deserted
     if mayDial || replaced != nil {
-      let transport = transports.current
+      let transport = isTooLarge ? .http : transports.current
       // Over HTTP each response has a connection: it is the turns that are dialled, as often as the caller starts them.
       guard transport == .http || route.rate.take(now) || !holds(.dialRate) else {
         if !route.isDialDue {
@@ -96,7 +97,7 @@ extension ClientMachine {
       actions.append(.connect(connection))
       return route.place(session, on: connection)
     }
-    return route.squeezeIn(session)
+    return !isTooLarge && route.squeezeIn(session)
   }
 
   /// Cancelled responses go with it.

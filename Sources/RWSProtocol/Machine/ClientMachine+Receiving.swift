@@ -124,6 +124,7 @@ extension ClientMachine {
     var error = ResponsesError(
       APIErrorFields(fields, in: text), fallback: fallback, body: text)
     error.execution = turn.hasStarted || turn.hasOutput ? turn.execution : .rejected
+    if let better = insteadOfFallback(error, of: turn) { error = better.with(error.execution) }
     vacate(turn, seat)
     end(turn, .failed, error, now)
     settle(seat.connection, turn.session, now)

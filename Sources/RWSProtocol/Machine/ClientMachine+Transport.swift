@@ -13,6 +13,33 @@ extension ClientMachine {
     return true
   }
 
+  /// The turn that waited for a WebSocket goes over HTTP.
+  func noteFallback(of turn: ActiveTurn, _ error: ResponsesError) {
+    turn.fallbackError = error
+    turn.appendNotice("rws.transport") { writer in
+      writer.member("transport", Transport.http.description)
+      writer.member("reason", "\(error.status.name)")
+    }
+    deliver(turn)
+  }
+
+  /// Its request is larger than a message may be.
+  func moveToHTTP(_ turn: ActiveTurn, _ now: Instant) {
+    turn.isTooLargeForWebSocket = true
+    releaseSource(of: turn, now)
+    rewind(turn, reason: "too_large")
+    leave(turn.session, now)
+    advance([turn.session], turn.session.route, now)
+  }
+
+  /// HTTP is not to be had there either: then that there was no WebSocket says more, and HTTP is no better.
+  func insteadOfFallback(_ error: ResponsesError, of turn: ActiveTurn) -> ResponsesError? {
+    guard let fallbackError = turn.fallbackError, [404, 405, 426, 501].contains(error.httpStatus)
+    else { return nil }
+    noteAvailable()
+    return fallbackError
+  }
+
   /// Tries in the background; turns go on over HTTP meanwhile.
   func probe(_ route: Route, _ now: Instant) {
     guard transports.current == .http else { return }

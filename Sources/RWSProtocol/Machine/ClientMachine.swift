@@ -229,6 +229,7 @@ package final class ClientMachine {
     case .connecting:
       let sessions = remove(connection)
       if isUpgradeBlocked || connection.isProbe, fallBack(from: connection, error, now) {
+        for session in sessions { session.active.map { noteFallback(of: $0, error) } }
         return advance(sessions, connection.route, now)
       }
       for session in sessions {
@@ -263,6 +264,9 @@ package final class ClientMachine {
   package func refused(_ id: TurnID, _ error: ResponsesError, now: Instant) {
     guard let turn = turns[id], let seat = turn.seat else { return }
     vacate(turn, seat)
+    if error.status == .messageTooLarge, transports.isAutomatic, seat.connection.transport == .webSocket {
+      return moveToHTTP(turn, now)
+    }
     turn.phase = .placing
     end(turn, .failed, error.with(.notSent), now)
     advance([turn.session], turn.session.route, now)

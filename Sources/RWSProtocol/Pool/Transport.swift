@@ -40,6 +40,8 @@ struct TransportPolicy {
     }
   }
 
+  var isAutomatic: Bool { choice == .automatic }
+
   /// WebSocket cannot be had. True if HTTP is used from now on.
   mutating func block() -> Bool {
     guard choice == .automatic else { return false }

@@ -32,6 +32,10 @@ final class ActiveTurn {
   var finishedItems: [(outputIndex: Int64, item: JSONValue)] = []
   /// The lane whose latest response it continues on another, until the server has begun.
   var forkedFrom: Seat?
+  /// No message of a WebSocket may hold it.
+  var isTooLargeForWebSocket = false
+  /// Why it goes over HTTP, where WebSocket was wanted.
+  var fallbackError: ResponsesError?
   /// Known when somebody steers it.
   var responseID = ""
   /// Input for the response that runs, in the order of its submission.

@@ -120,6 +120,12 @@ final class MachineDriver {
     drain()
   }
 
+  /// The shell could not send the turn's request.
+  func refuse(_ turn: TurnID, _ error: ResponsesError) {
+    machine.refused(turn, error, now: now)
+    drain()
+  }
+
   /// A WebSocket that could not be had.
   func refuseUpgrade(_ connection: Connection? = nil) {
     guard let connection = connection ?? connects.last else { return }

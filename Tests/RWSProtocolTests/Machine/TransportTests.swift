@@ -192,6 +192,47 @@ import Testing
     #expect(driver.connects.map(\.transport) == [.webSocket, .http, .http])
   }
 
+  @Test("the turn tells of it, before its first event")
+  func noticed() throws {
+    let (driver, turn) = try blocked()
+    driver.open()
+    driver.answer("r1")
+    #expect(driver.events[turn]?.first == "rws.transport")
+    #expect(
+      driver.notices[turn] == [#"{"type":"rws.transport","transport":"http","reason":"RWS_ERR_UPGRADE_REFUSED"}"#])
+  }
+
+  @Test("where HTTP is not to be had either, the turn ends with why there was no WebSocket")
+  func neither() throws {
+    let (driver, turn) = try blocked()
+    driver.open()
+    driver.receive(Wire.error("unknown_url", status: 404))
+    #expect(driver.ends[turn]?.error?.status == .upgradeRefused)
+    #expect(driver.ends[turn]?.error?.execution == .rejected)
+    try driver.start(user)
+    #expect(driver.connects.last?.transport == .webSocket)
+  }
+
+  @Test("a request that is larger than a message may be goes over HTTP, that turn alone")
+  func tooLarge() throws {
+    let driver = try MachineDriver(transport: .automatic)
+    let turn = try driver.start(user)
+    driver.open()
+    driver.refuse(turn, ResponsesError(.messageTooLarge, "too large"))
+    #expect(driver.connects.map(\.transport) == [.webSocket, .http])
+    driver.open()
+    driver.answer(try #require(driver.request(turn)), "r1")
+    #expect(driver.ends[turn]?.outcome == .completed)
+    #expect(driver.notices[turn]?.first?.contains("too_large") == true)
+    let next = try driver.start(user)
+    #expect(driver.request(next)?.connection.transport == .webSocket)
+    let plain = try MachineDriver()
+    let refused = try plain.start(user)
+    plain.open()
+    plain.refuse(refused, ResponsesError(.messageTooLarge, "too large"))
+    #expect(plain.ends[refused]?.error?.status == .messageTooLarge)
+  }
+
   @Test("a failure that HTTP would meet too is no reason to fall back; neither is one in websocket mode")
   func doesNotFallBack() throws {
     let driver = try MachineDriver(transport: .automatic)
