@@ -15,6 +15,8 @@ final class SimLink {
   var isPaused = false { didSet { if !isPaused { scheduleRead(after: 0) } } }
   private var lastToServer: Int64 = 0
   private var kernelFree: Int64 = 0
+  /// Those that the kernel has not taken whole.
+  private var queued = 0
   private var inbox: [(text: String, turn: String?)] = []
   private var isReadDue = false
   /// When the client read that the connection is at its age limit.
@@ -50,9 +52,14 @@ final class SimLink {
       }
       taken()
     }
-    let isFree = kernelFree < clock.now && kernel == 0
+    // Messages never overtake each other, be it that the clock jumps over the time of one.
+    guard queued > 0 || kernel > 0 else { return deliver() }
+    queued += 1
     kernelFree = max(kernelFree, clock.now + kernel)
-    if isFree { deliver() } else { clock.after(kernelFree - clock.now, deliver) }
+    clock.after(kernelFree - clock.now) { [self] in
+      queued -= 1
+      deliver()
+    }
   }
 
   func sendToClient(_ text: String, endOf turn: String? = nil) {
