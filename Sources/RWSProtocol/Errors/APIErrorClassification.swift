@@ -43,9 +43,9 @@ extension ResponsesError {
     guard code != "context_length_exceeded", (400...499).contains(httpStatus) || httpStatus == 0 else {
       return false
     }
-    let sentence = message.lowercased()
-    return (sentence.contains("previous response") || sentence.contains("previous_response_id"))
-      && sentence.contains("not found")
+    let sentence = Array(message.lowercased().utf8)
+    return (sentence.hold("previous response") || sentence.hold("previous_response_id"))
+      && sentence.hold("not found")
   }
 
   /// The server does not know the field that names a lane.
@@ -81,5 +81,13 @@ extension ResponsesError {
     case .overloaded: " Try again in a moment."
     default: ""
     }
+  }
+}
+
+extension [UInt8] {
+  /// Bytes, not String.contains: that would link the regular expression engine, 1.3 MiB.
+  fileprivate func hold(_ words: StaticString) -> Bool {
+    let sought = UnsafeRawBufferPointer(start: words.utf8Start, count: words.utf8CodeUnitCount)
+    return indices.contains { self[$0...].starts(with: sought) }
   }
 }
