@@ -589,7 +589,8 @@ typedef struct rws_turn_options {
     size_t struct_size;
     const char *overrides;  /* a JSON object: body fields of this turn that replace or, with null, remove those of the session; NULL: none */
     size_t overrides_len;   /* bytes */
-    int32_t is_warm_up;     /* 1: generate:false; prepares the input on the server without output, and chains */
+    int32_t is_warm_up;     /* 1: generate:false; prepares the input on the server without output, and chains. Over HTTP nothing is
+                               sent: the input goes with the next turn. */
     int32_t is_history;     /* 1: input is the whole history, as over HTTP; see rws_turn_start() */
     int64_t first_event_timeout_ms;
     int64_t event_gap_timeout_ms;
