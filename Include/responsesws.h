@@ -144,8 +144,8 @@ typedef int32_t rws_execution;
 enum {
     RWS_EXECUTION_NOT_SENT = 0,   /* nothing, or no whole message, left this machine: repeat freely */
     RWS_EXECUTION_REJECTED = 1,   /* the server refused it before it ran: repeat freely */
-    RWS_EXECUTION_UNKNOWN = 2,    /* sent, no answer seen: it may have run */
-    RWS_EXECUTION_STARTED = 3,    /* the server began to work on it, no output seen */
+    RWS_EXECUTION_UNKNOWN = 2,    /* sent, nothing but metadata (response.created) seen: it may have run */
+    RWS_EXECUTION_STARTED = 3,    /* an item of its output had begun, nothing of it was seen */
     RWS_EXECUTION_OUTPUT_SEEN = 4 /* output was received; repeating it runs it twice */
 };
 
@@ -209,6 +209,15 @@ enum {
 /** Receives one log line (no newline, no credentials). May run on any thread of the library. */
 typedef void (*rws_log_fn)(int32_t level, rws_string line, void *user_data);
 
+/** Whether a turn that may have run is sent again when its connection is lost. */
+enum {
+    RWS_REPLAY_DEFAULT = 0,
+    RWS_REPLAY_SAFE = 1,  /* the default: only where running twice costs but does no harm: store:false, no hosted
+                             tools, no conversation, RWS_EXECUTION_UNKNOWN */
+    RWS_REPLAY_NEVER = 2,
+    RWS_REPLAY_ALWAYS = 3 /* up to RWS_EXECUTION_STARTED, whatever the settings */
+};
+
 /** Copied by rws_client_new(). Times in milliseconds; 0: default; RWS_NO_LIMIT: none. */
 typedef struct rws_client_options {
     size_t struct_size;
@@ -250,11 +259,18 @@ typedef struct rws_client_options {
     const char *vocabulary_file; /* .tiktoken, in the format of o200k_base, to count tokens of text with; read once;
                                     NULL: estimates go by bytes */
     rws_transport transport;     /* RWS_TRANSPORT_...; 0: $RESPONSESWS_TRANSPORT (websocket, http, auto), else WebSocket */
+    int32_t replay_policy;       /* RWS_REPLAY_... */
+    int32_t max_retries;         /* times that one turn may be sent again, for whatever reasons; default 4, at most
+                                    100, -1: none */
     int32_t reserved;
+    int64_t retry_backoff_ms;    /* a repeated attempt waits from 0 to this, each further one up to twice as long, at
+                                    most 16 s; default 500, -1: no waits */
+    int64_t connection_age_limit_ms; /* the server closes older connections; sessions move to new ones before; default
+                                        60 minutes, for xAI 25; at least 1,000 */
 } rws_client_options;
 #define RWS_CLIENT_OPTIONS_INIT \
     { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /*
  * Proxies, as curl's users expect them (docs/proxies.md has the details).
@@ -600,7 +616,7 @@ typedef struct rws_turn_options {
     int32_t abandon_calls;   /* 1: calls of the last response that input does not answer are given up: they, and the
                                 reasoning that led to them alone, leave the history, which is sent in full; 0: they
                                 fail the turn with RWS_ERR_MISSING_OUTPUT */
-    int32_t reserved;
+    int32_t replay_policy;   /* RWS_REPLAY_...; default: the client's */
 } rws_turn_options;
 #define RWS_TURN_OPTIONS_INIT { sizeof(rws_turn_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 

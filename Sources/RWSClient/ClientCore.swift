@@ -58,16 +58,26 @@ final class ClientCore: @unchecked Sendable {
       throw ResponsesError(
         .invalidArgument, "sent_message_bytes_max must be from 1 byte to 1 GiB.")
     }
+    guard 0...ClientOptions.retriesLimit ~= options.maxRetries else {
+      throw ResponsesError(.invalidArgument, "max_retries must be from 0 to 100.")
+    }
+    if let limit = options.connectionAgeLimit, limit < .seconds(1) {
+      throw ResponsesError(.invalidArgument, "connection_age_limit must be at least a second.")
+    }
     self.options = options
     isStrict = options.isEffectivelyStrict
     secrets = SecretStore(Secrets(options))
     identities = IdentityTable(secrets: secrets)
     let vocabulary = try options.vocabulary()
     tokens = TokenCounters(vocabulary)
-    machine = ClientMachine(vocabulary: vocabulary, transport: try options.effectiveTransport())
+    machine = ClientMachine(
+      vocabulary: vocabulary, transport: try options.effectiveTransport(),
+      seed: UInt64.random(in: .min ... .max))
     do {
       (connect, proxies) = try Self.connectOptions(options)
-      dialect = Dialect(host: connect.url.host, path: connect.url.path)
+      var dialect = Dialect(host: connect.url.host, path: connect.url.path)
+      if let limit = options.connectionAgeLimit { dialect.ageLimitNanoseconds = limit.nanoseconds }
+      self.dialect = dialect
       loop = try EventLoop()
       thread = try IOThread(loop: loop, name: "responsesws")
     } catch let error as NetworkFailure {

@@ -90,6 +90,15 @@ public struct ClientOptions: Sendable {
   public var vocabularyFile: String?
   /// What carries turns. nil: `$RESPONSESWS_TRANSPORT` (websocket, http, auto), else WebSocket.
   public var transport: TransportChoice?
+  /// Whether a turn that may have run is sent again when its connection is lost.
+  public var replayPolicy = ReplayPolicy.safe
+  /// Times that one turn may be sent again, for whatever reasons; 0 to 100.
+  public var maxRetries = 4
+  /// A repeated or postponed attempt waits from zero to this, each further one up to twice as long, at most 16 s.
+  public var retryBackoff = Duration.milliseconds(500)
+  /// The server closes a connection of this age; a twelfth of it before, sessions move to a new one between two turns.
+  /// nil: 60 minutes, for xAI 25 (and 1 before). At least a second.
+  public var connectionAgeLimit: Duration?
   /// Receives log lines without newline and without credentials, on any thread of the library.
   public var log: (@Sendable (LogLevel, String) -> Void)?
   /// Lines up to this level are logged.
@@ -97,6 +106,7 @@ public struct ClientOptions: Sendable {
 
   static let messageBytesLimit = 1 << 30
   static let missedPongsLimit = 1000
+  static let retriesLimit = 100
   static let defaultBaseURL = "wss://api.openai.com/v1"
 
   public init(baseURL: String? = nil, apiKey: String? = nil) {

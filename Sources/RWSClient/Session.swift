@@ -91,6 +91,8 @@ public final class Session: Sendable {
     public var firstEventTimeout: Duration?
     public var eventGapTimeout: Duration?
     public var turnTimeout: Duration?
+    /// nil: the client's.
+    public var replayPolicy: ReplayPolicy?
 
     public init(overrides: String = "", isWarmUp: Bool = false) {
       self.overrides = overrides
@@ -134,7 +136,7 @@ public final class Session: Sendable {
     let prepared = try prepare(
       content: content, overrides: Settings(overrides: Array(options.overrides.utf8)),
       isWarmUp: options.isWarmUp, isAbandoningCalls: options.isAbandoningCalls,
-      limits: limits(options), onEvent: nil)
+      limits: limits(options), replayPolicy: options.replayPolicy, onEvent: nil)
     try prepared.launch()
     return prepared.turn
   }
@@ -154,7 +156,8 @@ public final class Session: Sendable {
   /// A turn that begins with `launch()`, so that a callback can know its handle before the first event.
   package func prepare(
     content: TurnRequest.Content, overrides: Settings, isWarmUp: Bool, isAbandoningCalls: Bool = false,
-    limits: TurnLimits, onEvent: (@Sendable (Event?) -> Void)?
+    limits: TurnLimits, replayPolicy: ReplayPolicy? = nil,
+    onEvent: (@Sendable (Event?) -> Void)?
   ) throws(ResponsesError) -> (turn: Turn, launch: () throws(ResponsesError) -> Void) {
     try checkIsOpen()
     try state.admitTurn()
@@ -164,7 +167,7 @@ public final class Session: Sendable {
     let request = TurnRequest(
       id: client.core.makeTurnID(), content: content, settings: settings.merging(overrides),
       isWarmUp: isWarmUp, isStrict: client.core.isStrict, isAbandoningCalls: isAbandoningCalls,
-      limits: limits,
+      limits: limits, recovery: recovery(replayPolicy),
       measure: client.core.tokens.measure(content.input))
     let turn = TurnCore(
       id: request.id, signal: signal, onEvent: onEvent, onEnd: { [state] in state.turnEnded() })
@@ -240,6 +243,15 @@ public final class Session: Sendable {
       firstEvent: (options.firstEventTimeout ?? client.firstEventTimeout)?.nanoseconds,
       eventGap: (options.eventGapTimeout ?? client.eventGapTimeout)?.nanoseconds,
       total: (options.turnTimeout ?? client.turnTimeout)?.nanoseconds)
+  }
+
+  private func recovery(_ policy: ReplayPolicy?) -> RecoveryOptions {
+    let client = client.core.options
+    var recovery = RecoveryOptions()
+    recovery.replay = policy ?? client.replayPolicy
+    recovery.resendsMax = client.maxRetries
+    recovery.backoffBase = client.retryBackoff.nanoseconds
+    return recovery
   }
 
   func checkIsOpen() throws(ResponsesError) {

@@ -73,6 +73,18 @@ extension ClientOptions {
     if options.sent_message_bytes_max != 0 {
       sentMessageBytesMax = Int(clamping: options.sent_message_bytes_max)
     }
+    if let policy = try ReplayPolicy.named(options.replay_policy) { replayPolicy = policy }
+    if options.max_retries != 0 { maxRetries = options.max_retries == -1 ? 0 : Int(options.max_retries) }
+    if options.retry_backoff_ms == -1 {
+      retryBackoff = .zero
+    } else {
+      retryBackoff =
+        try limit(options.retry_backoff_ms, default: retryBackoff, "retry_backoff_ms") ?? .zero
+    }
+    connectionAgeLimit =
+      options.connection_age_limit_ms == -1
+      ? .seconds(10 * 365 * 86_400)
+      : try limit(options.connection_age_limit_ms, default: nil, "connection_age_limit_ms")
     compression = try Self.compression(options.compression)
     if options.is_strict != 0 { isStrict = true }
     if options.compression_threshold != 0 {
@@ -140,6 +152,17 @@ extension ClientOptions {
       headers.append(Header(name, value))
     }
     return headers
+  }
+}
+
+extension ReplayPolicy {
+  /// nil: none is named.
+  static func named(_ value: Int32) throws(ResponsesError) -> ReplayPolicy? {
+    guard Int(value) != RWS_REPLAY_DEFAULT else { return nil }
+    guard let policy = ReplayPolicy(rawValue: value) else {
+      throw ResponsesError(.invalidArgument, "replay_policy is not one of RWS_REPLAY_….")
+    }
+    return policy
   }
 }
 

@@ -82,7 +82,8 @@ public func rws_turn_start(
       content: content(input, input_len, isHistory: given.is_history != 0, session),
       overrides: Settings(overrides: bytes(given.overrides, given.overrides_len, "overrides")),
       isWarmUp: given.is_warm_up != 0, isAbandoningCalls: given.abandon_calls != 0,
-      limits: turnLimits(given, session), onEvent: onEvent)
+      limits: turnLimits(given, session),
+      replayPolicy: ReplayPolicy.named(given.replay_policy), onEvent: onEvent)
     let handle = try Handles.insert(TurnHandle(prepared.turn), into: Handles.turns)
     callback?.turn = handle
     // Before the launch: a callback may look at what the caller passed as turn_out.

@@ -209,7 +209,11 @@ extension SwiftFace {
       let turn = try session.start("b")
       var notices: [String] = []
       while let event = try turn.next() { if event.kind == .notice { notices.append(event.json) } }
-      #expect(notices == [#"{"type":"rws.resent","reason":"previous_response_not_found"}"#])
+      #expect(
+        notices == [
+          #"{"type":"rws.resent","reason":"previous_response_not_found","status":"RWS_ERR_PREVIOUS_RESPONSE_NOT_FOUND","#
+            + #""code":"previous_response_not_found","execution":"rejected","attempt":1,"wait_ms":0}"#
+        ])
       #expect(turn.stats.resendCount == 1)
       #expect(turn.text == "reply 3")
       let request = try #require(peer.requests.value.last)

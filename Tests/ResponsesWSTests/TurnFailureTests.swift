@@ -6,20 +6,21 @@ extension SwiftFace {
   struct TurnFailureTests {
     /// How far the request has come when the peer does its worst.
     enum Progress: CaseIterable {
-      case sent, created, output
+      case sent, created, begun, output
 
       var events: [String] {
         switch self {
         case .sent: []
         case .created: [ServerEvent.created("resp_1")]
+        case .begun: [ServerEvent.created("resp_1"), ServerEvent.itemAdded(ServerEvent.call("c", "f"))]
         case .output: [ServerEvent.created("resp_1"), ServerEvent.textDelta("half an ans")]
         }
       }
 
       var execution: Execution {
         switch self {
-        case .sent: .unknown
-        case .created: .started
+        case .sent, .created: .unknown
+        case .begun: .started
         case .output: .outputSeen
         }
       }
@@ -166,7 +167,7 @@ extension SwiftFace {
         connection.send(ServerEvent.error(httpStatus, code: code, "said the server"))
       }
       defer { peer.stop() }
-      let session = try Client.session(peer.url)
+      let session = try Client.session(peer.url) { $0.maxRetries = 0 }
       let error = try failure { try session.start("hello").wait() }
       #expect(error.status == status)
       #expect(error.execution == .rejected)

@@ -45,7 +45,7 @@ final class World {
     limits.connectBurst = conditions.connectBurst
     limits.connectIntervalNanoseconds = conditions.connectInterval
     limits.idleNanoseconds = 5_000
-    machine = ClientMachine(limits: limits, tally: tally)
+    machine = ClientMachine(limits: limits, seed: seed, tally: tally)
   }
 
   private static let stepsMax = 300_000

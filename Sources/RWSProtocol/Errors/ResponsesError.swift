@@ -54,7 +54,8 @@ public struct ResponsesError: Error, Sendable, Equatable, CustomStringConvertibl
       // 1008 is a policy, 1009 a size: the same message meets the same answer.
       return closeCode != 1008 && closeCode != 1009
     case .rateLimited:
-      return code != "insufficient_quota"
+      // More time changes nothing about these (protocol.md, Errors).
+      return code != "insufficient_quota" && code != "usage_limit_reached"
     case .upgradeRefused, .responseFailed, .api:
       return httpStatus == 429 || httpStatus >= 500 && httpStatus != 501
     case .proxy:

@@ -62,6 +62,14 @@ public enum EventKind: Int32, Sendable, CaseIterable {
     }
   }
 
+  /// Output of which there is something to see; the rest only says that some begins.
+  package var isContent: Bool {
+    switch self {
+    case .outputItemAdded, .contentPartAdded, .reasoningSummaryPartAdded: false
+    default: isOutput
+    }
+  }
+
   /// - Parameter type: The event's `type`, unescaped. `response.done` is not told here: which of the
   ///   terminal kinds it is, its response says.
   package init(type: UnsafeRawBufferPointer) {

@@ -3,10 +3,14 @@
 struct AlarmQueue {
   enum Alarm {
     case turn(TurnID)
+    /// A turn has waited long enough to be sent again.
+    case resend(TurnID)
     /// A successor that was expected has not come.
     case successor(of: TurnID, in: SessionID)
     /// The rate of new connections allows one more.
     case dial(Route)
+    /// A connection of the route nears its age limit.
+    case rotation(Route)
     /// A connection that nobody uses may be closed.
     case idle(Connection)
     /// WebSocket may be had again.

@@ -37,21 +37,9 @@ extension ClientMachine {
     decidePause(seat.connection)
   }
 
-  /// Each reason counts once.
-  func mayResend(_ turn: ActiveTurn, _ reason: String) -> Bool {
-    !turn.resendReasons.contains(reason) || !holds(.resentOnce)
-  }
-
-  func rewind(_ turn: ActiveTurn, reason: String) {
-    for steer in turn.steersAhead { settle(steer, .unknown(.steeringLost)) }
-    turn.steersAhead = []
-    turn.rewind(reason: reason)
-    turn.appendNotice("rws.resent") { $0.member("reason", reason) }
-    deliver(turn)
-  }
-
   /// A lane became free: who waits comes first, then the session that had it.
   func settle(_ connection: Connection, _ session: SessionState?, _ now: Instant) {
+    if let session { _ = move(session, now) }
     if connection.transport == .http, connection.state == .open { connection.state = .retiring }
     closeIfRetired(connection, now)
     decidePause(connection)
@@ -81,10 +69,8 @@ extension ClientMachine {
 
   // MARK: Connections
 
-  /// A connection's end: running turns are sent again or end with the error that `verdict` gives.
-  func lose(
-    _ connection: Connection, _ now: Instant, verdict: (ActiveTurn) -> ResponsesError?
-  ) {
+  /// A connection's end: running turns are sent again or end with the error.
+  func lose(_ connection: Connection, _ error: ResponsesError, _ now: Instant) {
     let turns = connection.runningTurns
     for turn in connection.awaitedTurns {
       turn.session.awaited = nil
@@ -93,11 +79,8 @@ extension ClientMachine {
     let sessions = remove(connection)
     for turn in turns {
       releaseSource(of: turn, now)
-      if let error = verdict(turn) {
-        end(turn, .failed, error, now)
-      } else {
-        rewind(turn, reason: "not_sent")
-      }
+      if resend(turn, after: .connection(error), now) { continue }
+      end(turn, .failed, error.underTurn(turn.executionWithoutConnection), now)
     }
     advance(sessions, connection.route, now)
   }
@@ -129,6 +112,7 @@ extension ClientMachine {
   }
 
   func watchIdle(_ connection: Connection, _ now: Instant) {
+    closeIfLeft(connection, now)
     guard connection.isServing, connection.tenants == 0 else { return }
     alarms.add(.idle(connection), at: now.advanced(byNanoseconds: limits.idleNanoseconds))
   }

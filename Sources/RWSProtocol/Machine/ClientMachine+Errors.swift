@@ -17,33 +17,10 @@ extension ClientMachine {
       stopAwaiting(turn, now)
     case .quarantined(let quarantine): drained(connection, lane, quarantine, now)
     case .running(let turn):
-      if resend(turn, after: error, now) { return }
+      if resend(turn, refusedWith: error, now) { return }
       append(fields, text, to: turn, now)
       fail(turn, fields, .api, text, now)
     }
-  }
-
-  /// Nothing was generated for a request that was refused before it started: the same turn goes out
-  /// again, in the form that the refusal calls for, and the caller sees a notice instead of an error.
-  func resend(_ turn: ActiveTurn, after error: ResponsesError, _ now: Instant) -> Bool {
-    guard !turn.hasStarted, !turn.hasOutput, !turn.request.settings.hasConversation,
-      mayResend(turn, error.code), let seat = turn.seat
-    else { return false }
-    let session = turn.session
-    if error.isAboutAnchor, turn.stats.isDelta, holds(.notFoundIsResent) {
-      session.chain.dropAnchor(.notFound)
-    } else if seat.lane > 0, session.route.lanes != .supported, error.isAboutLanes,
-      holds(.refusedNameIsResent)
-    {
-      session.route.lanes = .unsupported
-    } else {
-      return false
-    }
-    vacate(turn, seat)
-    rewind(turn, reason: error.code)
-    if seat.lane > 0, session.route.lanes == .unsupported { leave(session, now) }
-    settle(seat.connection, session, now)
-    return true
   }
 
   /// The connection has reached its age limit: what has begun may end, everything else moves.
@@ -51,16 +28,14 @@ extension ClientMachine {
     _ connection: Connection, because error: ResponsesError, _ fields: ScannedEvent,
     _ text: UnsafeRawBufferPointer, _ now: Instant
   ) {
-    guard connection.state == .open else { return }
+    guard connection.isConnected else { return }
     connection.state = .retiring
     var sessions: [SessionState] = []
     for turn in connection.runningTurns
-    where !turn.hasStarted && !turn.hasOutput || !holds(.begunRunsOn) {
+    where !turn.isCreated && !turn.hasOutput || !holds(.begunRunsOn) {
       guard let seat = turn.seat else { continue }
       vacate(turn, seat)
-      if mayResend(turn, error.code), holds(.ageLimitIsResent) {
-        rewind(turn, reason: error.code)
-      } else {
+      if !resend(turn, after: .refused(error), now) {
         append(fields, text, to: turn, now)
         end(turn, .failed, error.with(.rejected), now)
       }
@@ -85,6 +60,6 @@ extension ClientMachine {
         + "check that the base URL points to a Responses API.")
     error.body = Array(text.prefix(ResponsesError.bodyBytesMax))
     actions.append(.close(connection))
-    lose(connection, now) { error.with($0.execution) }
+    lose(connection, error, now)
   }
 }

@@ -34,7 +34,7 @@ extension ClientMachine {
 
   /// A turn's end that left the chain alone; if it was sent, it may have been paid.
   func bookUncommitted(_ turn: ActiveTurn) {
-    guard !turn.isBooked, turn.sentBytes > 0 || turn.hasStarted else { return }
+    guard !turn.isBooked, turn.sentBytes > 0 || turn.isCreated else { return }
     turn.isBooked = true
     turn.stats.cost = turn.session.ledger.abandon(entry(of: turn))
   }

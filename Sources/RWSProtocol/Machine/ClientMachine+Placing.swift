@@ -60,7 +60,9 @@ extension ClientMachine {
     case .retiring, .closed:
       leave(session, now)
       return self.seat(session, now)
-    case .open:
+    case .aging where move(session, now):
+      return self.seat(session, now)
+    case .open, .aging:
       noteConnected(session)
       guard seat.connection[seat.lane].pendingForks == 0 else { return nil }
       guard seat.connection.isUsable else {
@@ -93,9 +95,7 @@ extension ClientMachine {
         return false
       }
       if let replaced { abandon(replaced, now) }
-      let connection = makeConnection(on: route, over: transport, now)
-      actions.append(.connect(connection))
-      return route.place(session, on: connection)
+      return route.place(session, on: dial(route, over: transport, now))
     }
     return !isTooLarge && route.squeezeIn(session)
   }
@@ -182,6 +182,11 @@ extension ClientMachine {
       for steer in turn.session.pendingSteers { settle(steer, .unknown(.steeringLost)) }
     }
     turn.session.pendingSteers = []
+    if turn.session.hasMoved {
+      turn.session.hasMoved = false
+      turn.appendNotice(Notice(kind: .rotated, reason: "age"))
+      deliver(turn)
+    }
     // A former tenant's context goes when another's response comes.
     if !turn.session.chain.isAnchored(at: seat), holds(.laneReuseEvicts) { connection[seat.lane].evict(.laneReused) }
     connection.begin(turn, on: seat.lane)

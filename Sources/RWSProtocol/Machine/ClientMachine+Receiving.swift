@@ -2,7 +2,7 @@
 extension ClientMachine {
   package func receive(_ connection: Connection, text: UnsafeRawBufferPointer, now: Instant) {
     // The rest of a read burst may still come from a connection that was given up within it.
-    guard connection.state == .open || connection.state == .retiring else { return }
+    guard connection.isConnected || connection.state == .retiring else { return }
     let fields: ScannedEvent
     do {
       fields = try connection.scanner.scan(text)
@@ -44,6 +44,7 @@ extension ClientMachine {
     if fields.kind == .responseCompleted || fields.kind == .responseIncomplete {
       commit(turn, fields, text)
     }
+    if fields.kind == .responseFailed, retry(turn, fields, text, now) { return }
     append(fields, text, to: turn, now)
     switch fields.kind {
     case .outputTextDelta, .refusalDelta, .functionCallArgumentsDelta, .customToolCallInputDelta,
@@ -55,16 +56,16 @@ extension ClientMachine {
     case .other, .notice, .error:
       break
     case .responseCreated:
-      turn.hasStarted = true
+      turn.isCreated = true
       for steer in turn.steersAhead { settle(steer, .committed) }
       if !turn.steers.isEmpty {
         turn.responseID = ResponseFields(fields.response.bytes(in: text)).idText
         sendSteers(of: turn)
       }
     case .responseQueued:
-      turn.hasStarted = true
+      turn.isCreated = true
     case .responseInProgress:
-      turn.hasStarted = true
+      turn.isCreated = true
       releaseSource(of: turn, now)
     case .outputItemDone:
       if let item = fields.item.value(in: text) {
@@ -111,6 +112,16 @@ extension ClientMachine {
     }
   }
 
+  /// A response that failed before it showed anything counts as refused.
+  private func retry(
+    _ turn: ActiveTurn, _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant
+  ) -> Bool {
+    guard !turn.hasOutput else { return false }
+    let error = ResponsesError(
+      APIErrorFields(fields, in: text), fallback: .responseFailed, body: text)
+    return resend(turn, refusedWith: error, now)
+  }
+
   /// The request ended with an error of the API.
   func fail(
     _ turn: ActiveTurn, _ fields: ScannedEvent, _ fallback: Status, _ text: UnsafeRawBufferPointer,
@@ -123,7 +134,7 @@ extension ClientMachine {
     turn.usage = ResponseFields(fields.response.bytes(in: text)).usage
     var error = ResponsesError(
       APIErrorFields(fields, in: text), fallback: fallback, body: text)
-    error.execution = turn.hasStarted || turn.hasOutput ? turn.execution : .rejected
+    error.execution = turn.isCreated || turn.hasOutput ? turn.execution : .rejected
     if let better = insteadOfFallback(error, of: turn) { error = better.with(error.execution) }
     vacate(turn, seat)
     end(turn, .failed, error, now)

@@ -146,7 +146,8 @@ extension ClientMachine {
     let id = TurnID(Self.successorIDs | nextSuccessor)
     nextSuccessor += 1
     let request = TurnRequest(
-      id: id, content: .new(input), settings: turn.request.settings, limits: turn.request.limits)
+      id: id, content: .new(input), settings: turn.request.settings, limits: turn.request.limits,
+      recovery: turn.request.recovery)
     let successor = ActiveTurn(request, session, start: now)
     if !accepted.isEmpty { successor.steers = turn.steers.filter { $0.state == .sent } }
     successor.stats.fullReason = nil

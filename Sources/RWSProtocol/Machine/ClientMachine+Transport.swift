@@ -45,9 +45,7 @@ extension ClientMachine {
     guard transports.current == .http else { return }
     // Where all sessions are gone, the next one that opens tries at its first turn.
     guard routes[route.id] === route, route.sessionCount > 0 else { return noteAvailable() }
-    let connection = makeConnection(on: route, over: .webSocket, now)
-    connection.isProbe = true
-    actions.append(.connect(connection))
+    dial(route, over: .webSocket, now).isProbe = true
   }
 
   func noteAvailable() {
@@ -55,10 +53,11 @@ extension ClientMachine {
     transports.unblock()
   }
 
-  func makeConnection(on route: Route, over transport: Transport, _ now: Instant) -> Connection {
+  func dial(_ route: Route, over transport: Transport, _ now: Instant) -> Connection {
     let connection = Connection(ConnectionID(nextConnection), route, over: transport, now: now)
     nextConnection += 1
     route.add(connection)
+    actions.append(.connect(connection))
     return connection
   }
 

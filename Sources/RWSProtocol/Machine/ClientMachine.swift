@@ -11,17 +11,17 @@ import RWSTokens
 ///   | completed, incomplete           | ends well; chain moves     | holds the new response     | stays      |
 ///   | incomplete, a call unfinished   | ends well; chain unanchored| holds the new response     | stays      |
 ///   | failed, error                   | ends with the error        | evicts what it continued   | stays      |
-///   | not found, before the start     | sent again, in full, once  | free                       | stays      |
-///   | age limit, before the start     | sent again, once           | –                          | retires    |
+///   | refused, may pass (`Recovery`)  | sent again                 | free                       | stays      |
+///   | age limit, before the start     | sent again                 | –                          | retires    |
 ///   | age limit, started              | runs on                    | stays                      | retires    |
 ///   | cancel or time limit, sent      | ends; later events dropped | quarantined till its end   | stays      |
-///   | connection ends, request not    | sent again, once           | –                          | gone       |
-///   |   wholly sent                   |                            |                            |            |
-///   | connection ends otherwise       | ends with the error        | –                          | gone       |
+///   | connection ends                 | sent again or ends with    | –                          | gone       |
+///   |                                 | the error (`Recovery`)     |                            |            |
 ///   | not an event                    | ends with the error        | –                          | closed     |
 ///
 /// `Rule` names the rules; `make sim` shows that each is used, `make sim-mutants` that each is needed.
-/// Where requests go is the pool's matter (`Route`), what is sent the chain's (`Chain`).
+/// Where requests go is the pool's matter (`Route`), what is sent the chain's (`Chain`), what is sent again the
+/// table's in `Recovery`.
 package final class ClientMachine {
   let limits: PoolLimits
   let tally: RuleTally?
@@ -30,21 +30,24 @@ package final class ClientMachine {
   var sessions: [SessionID: SessionState] = [:]
   var turns: [TurnID: ActiveTurn] = [:]
   var alarms = AlarmQueue()
+  var recovery: Recovery
   var nextConnection: UInt64 = 1
   var nextSuccessor: UInt64 = 1
   var actions: [Action] = []
   let counter: ItemCounter
 
   /// - Parameter vocabulary: To count tokens with; without one, bytes stand for them.
+  /// - Parameter seed: For spreading in time what would otherwise happen at once.
   /// - Parameter tally: Of the simulation.
   package init(
     limits: PoolLimits = PoolLimits(), vocabulary: Vocabulary? = nil,
-    transport: TransportChoice = .webSocket, tally: RuleTally? = nil
+    transport: TransportChoice = .webSocket, seed: UInt64, tally: RuleTally? = nil
   ) {
     transports = TransportPolicy(transport)
     self.limits = limits
     self.tally = tally
     counter = ItemCounter(vocabulary)
+    recovery = Recovery(seed: seed)
   }
 
   package var hasActions: Bool { !actions.isEmpty }
@@ -187,7 +190,7 @@ package final class ClientMachine {
     guard let session = sessions[id] else {
       return actions.append(.connectEnded(id, ResponsesError(.closed, "The session is closed.")))
     }
-    if session.seat?.connection.state == .open {
+    if session.seat?.connection.isConnected == true {
       return actions.append(.connectEnded(id, nil))
     }
     session.isConnectWanted = true
@@ -211,11 +214,16 @@ package final class ClientMachine {
     guard connection.state == .connecting else { return }
     connection.state = .open
     connection.isProbe = false
-    if connection.transport == .webSocket { noteAvailable() }
+    if connection.transport == .webSocket {
+      noteAvailable()
+      connection.route.hasConnected = true
+      watchAge(connection, now)
+    }
     for session in connection.seatedSessions {
       noteConnected(session)
       pump(session, now)
     }
+    moveTenants(to: connection, now)
     serve(connection.route, now)
     watchIdle(connection, now)
   }
@@ -227,6 +235,7 @@ package final class ClientMachine {
   ) {
     switch connection.state {
     case .connecting:
+      replacementFailed(connection, now)
       let sessions = remove(connection)
       if isUpgradeBlocked || connection.isProbe, fallBack(from: connection, error, now) {
         for session in sessions { session.active.map { noteFallback(of: $0, error) } }
@@ -237,19 +246,12 @@ package final class ClientMachine {
           session.isConnectWanted = false
           actions.append(.connectEnded(session.id, error))
         }
-        guard let turn = session.active else { continue }
+        guard let turn = session.active, !turn.isHolding else { continue }
+        if resend(turn, after: .connecting(error), now) { continue }
         end(turn, .failed, error.with(.notSent), now)
       }
       advance(sessions, connection.route, now)
-    case .open, .retiring:
-      lose(connection, now) { turn in
-        switch turn.phase {
-        case .sending where mayResend(turn, "not_sent") && holds(.notSentIsResent): nil
-        // What the kernel does not have whole by now never goes out.
-        case .sending: error.underTurn(.notSent)
-        case .queued, .placing, .waiting, .streaming, .ended: error.underTurn(turn.execution)
-        }
-      }
+    case .open, .aging, .retiring: lose(connection, error, now)
     case .closed: break
     }
   }
@@ -276,10 +278,12 @@ package final class ClientMachine {
     while let alarm = alarms.pop(due: now) {
       switch alarm {
       case .turn(let id): turns[id].map { expire($0, now) }
+      case .resend(let id): release(id, now)
       case .successor(let id, let session): expireSuccessor(of: id, in: session, now)
       case .dial(let route):
         route.isDialDue = false
         serve(route, now)
+      case .rotation(let route): rotate(route, now)
       case .idle(let connection): closeIfIdle(connection, now)
       case .probe(let route): probe(route, now)
       }

@@ -19,6 +19,9 @@ package enum Rule: String, CaseIterable, Sendable {
   case ageLimitIsResent
   case refusedNameIsResent
   case resentOnce
+  case resendsAreBounded
+  case replayFollowsPolicy
+  case transientIsRetried
 
   // Delta or full.
   case reconnectedIsFull

@@ -15,14 +15,19 @@ struct Anchor {
     let route = seat.connection.route
     if isStored, route.holds(.storedIsDelta) { return nil }
     guard let connection, connection.state != .closed else {
-      return route.holds(.reconnectedIsFull) ? .reconnected : nil
+      guard route.holds(.reconnectedIsFull) else { return nil }
+      return connection?.wasLeft == true ? .rotated : .reconnected
     }
     let held = connection[lane]
     guard held.latestResponseID == responseID || !route.holds(.evictedIsFull) else {
       return held.evictionReason
     }
     guard connection === seat.connection || !route.holds(.elsewhereIsFull) else {
-      return connection.state == .open ? .elsewhere : .reconnected
+      switch connection.state {
+      case .aging: return .rotated
+      case .connecting, .open: return .elsewhere
+      case .retiring, .closed: return .reconnected
+      }
     }
     guard lane == seat.lane || connection.route.lanes == .supported else { return .elsewhere }
     return nil

@@ -6,6 +6,8 @@ public enum FullReason: Sendable, Equatable {
   case restored
   /// The connection whose cache held the context is gone.
   case reconnected
+  /// The session moved to a younger connection before the age limit of the one that holds the context.
+  case rotated
   /// The lane's cache now holds another session's response.
   case laneReused
   /// A turn was cancelled, and the server went on to its end in the context's place.
@@ -37,7 +39,7 @@ extension FullReason {
   /// Whether an agent that does everything right would meet it too.
   var isExpected: Bool {
     switch self {
-    case .first: true
+    case .first, .rotated: true
     // Asked for.
     case .callsAbandoned, .compacted, .restored, .http: true
     case .reconnected, .laneReused, .cancelled, .failed, .evicted, .notFound, .unfinishedCall,
@@ -54,6 +56,7 @@ extension FullReason: CustomStringConvertible {
     case .first: "first"
     case .restored: "restored"
     case .reconnected: "reconnected"
+    case .rotated: "rotated"
     case .laneReused: "lane_reused"
     case .cancelled: "cancelled"
     case .failed: "failed"

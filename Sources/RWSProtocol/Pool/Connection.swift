@@ -4,6 +4,8 @@ package final class Connection {
   enum State {
     case connecting
     case open
+    /// Soon too old: as open, but nobody new comes, and who is here moves to `replacement` between turns.
+    case aging
     /// What runs goes on; nothing new is sent.
     case retiring
     case closed
@@ -29,6 +31,14 @@ package final class Connection {
   /// Whether the server works for it, as far as is known.
   package var isInUse: Bool { inFlight > 0 }
 
+  /// The server counts more lane names than we do: those who are here may stay, nobody else comes.
+  var isFull = false
+  /// When it is to be left.
+  var rotationDue: Instant?
+  /// All its sessions had moved before it was closed.
+  var wasLeft = false
+  /// Dialled for the sessions of this one, which ages.
+  var replacement: Connection?
   /// The shell was told not to read.
   var isPaused = false
   /// When the last tenant left.
@@ -43,10 +53,13 @@ package final class Connection {
   }
 
   /// Open, be it only for what has begun.
-  var isServing: Bool { state == .open || state == .retiring }
+  var isServing: Bool { isConnected || state == .retiring }
+  /// Takes requests of the sessions that are here.
   var isUsable: Bool {
-    state == .open && (inFlight < PoolLimits.inFlightMax || !route.holds(.inFlightLimit))
+    isConnected && (inFlight < PoolLimits.inFlightMax || !route.holds(.inFlightLimit))
   }
+
+  var isConnected: Bool { state == .open || state == .aging }
 
   subscript(lane: Int) -> Lane {
     _read { yield lanes[lane] }
@@ -76,6 +89,7 @@ package final class Connection {
 
   /// A lane that nobody uses, be it one that was never used; nil: there is none.
   func vacantLane(_ support: Dialect.Lanes, probing: Bool) -> Int? {
+    guard !isFull else { return nil }
     switch transport == .http ? .unsupported : support {
     case .unsupported: return tenants == 0 && inFlight == 0 ? 0 : nil
     case .unknown:
@@ -165,5 +179,6 @@ package final class Connection {
     tenants = 0
     waiting = []
     undelivered = []
+    replacement = nil
   }
 }

@@ -13,7 +13,11 @@ package struct Dialect: Sendable, Equatable {
   /// `instructions` are refused together with `previous_response_id`; those of the chain's start stay.
   package var refusesInstructionsWithAnchor = false
   /// The server closes a connection of this age.
-  package var ageLimitNanoseconds: Int64 = 60 * 60 * 1_000_000_000
+  package var ageLimitNanoseconds: Int64 = 60 * 60 * 1_000_000_000 {
+    didSet { rotationMarginNanoseconds = ageLimitNanoseconds / 12 }
+  }
+  /// So long before, sessions move to a younger connection.
+  package private(set) var rotationMarginNanoseconds: Int64 = 5 * 60 * 1_000_000_000
 
   package init() {}
 
@@ -30,6 +34,7 @@ package struct Dialect: Sendable, Equatable {
       lanes = .unsupported
       refusesInstructionsWithAnchor = true
       ageLimitNanoseconds = 25 * 60 * 1_000_000_000
+      rotationMarginNanoseconds = 60 * 1_000_000_000
     }
   }
 }

@@ -15,11 +15,15 @@ final class Route {
   /// What is known by now.
   var lanes: Dialect.Lanes
   private(set) var connections: [Connection] = []
-  var rate: ConnectRate
+  var rate: TokenBucket
+  /// Some connection was opened once: the settings are right.
+  var hasConnected = false
   /// Open ones.
   var sessionCount = 0
   /// An alarm rings when the rate allows one more.
   var isDialDue = false
+  /// When the earliest alarm about a connection's age rings.
+  var rotationAlarm: Instant?
   /// Sessions without a seat.
   var waiting: [SessionState] = []
 
@@ -29,7 +33,7 @@ final class Route {
     self.dialect = dialect
     self.limits = limits
     lanes = dialect.lanes
-    rate = ConnectRate(
+    rate = TokenBucket(
       burst: limits.connectBurst, intervalNanoseconds: limits.connectIntervalNanoseconds, now: now)
   }
 
@@ -44,7 +48,10 @@ final class Route {
     waiting = []
   }
 
-  var mayDial: Bool { connections.count < limits.connectionsMax || !holds(.connectionsLimit) }
+  /// Those that are being left do not count: who leaves needs another.
+  var mayDial: Bool {
+    connections.count { $0.state != .aging } < limits.connectionsMax || !holds(.connectionsLimit)
+  }
 
   /// Seats the session where there is room by rules 2; false: nowhere.
   func seat(_ session: SessionState) -> Bool {
@@ -74,11 +81,12 @@ final class Route {
 
   /// Seats the session by rule 4.
   func squeezeIn(_ session: SessionState) -> Bool {
-    for connection in connections where connection.isUsable {
+    let usable = connections.filter { $0.state == .open && $0.isUsable }
+    for connection in usable {
       if place(session, on: connection) { return true }
     }
     var longestIdle: (seat: Seat, lastUse: Instant)?
-    for connection in connections where connection.isUsable {
+    for connection in usable {
       for tenant in connection.seatedSessions where tenant.isIdle {
         guard let seat = tenant.seat, connection[seat.lane].pendingForks == 0 else { continue }
         if let found = longestIdle, found.lastUse <= tenant.lastUse { continue }

@@ -4,13 +4,16 @@ import RWSJSON
 ///
 ///   queued ──▶ placing ──send──▶ sending ──flushed──▶ waiting ──event──▶ streaming ──terminal──▶ (ended)
 ///                 ▲                 │                    │
-///                 └── resend: not whole, or refused before it ran
+///                 ├─────────────────┴────────────────────┘
+///                 └── holding: the same, after a wait         (what is sent again, and when: `Recovery`)
 final class ActiveTurn {
   enum Phase {
     /// Behind other turns of its session.
     case queued
     /// At the head; no lane to send on yet.
     case placing
+    /// Waits to be sent again.
+    case holding(until: Instant)
     /// Handed over, not yet wholly with the kernel.
     case sending(Seat)
     /// With the server; no event seen.
@@ -23,10 +26,12 @@ final class ActiveTurn {
   let session: SessionState
   let start: Instant
   var phase = Phase.queued
-  /// `response.created` or later was seen: the server works on it. Metadata does not count.
-  var hasStarted = false
-  /// A delta or an item was seen.
-  var hasOutput = false
+  /// `response.created` or later was seen.
+  var isCreated = false
+  /// An item or a delta was seen, be it that an item began.
+  private(set) var hasOutput = false
+  /// Something of what the model made was seen.
+  private(set) var hasContent = false
   /// The chain has taken over its caller's form of the history's end: once, however often the turn is placed.
   var isAligned = false
   var finishedItems: [(outputIndex: Int64, item: JSONValue)] = []
@@ -55,8 +60,7 @@ final class ActiveTurn {
   var contextChanges: ContextChanges = []
   /// The session's ledger has it.
   var isBooked = false
-  /// Reasons for which it was already sent again: each counts once.
-  private(set) var resendReasons: Set<String> = []
+  private var resendCauses: Set<Recovery.Cause> = []
   /// The caller's queue is full.
   var isUnread = false
   /// When the earliest alarm of this turn rings; later limits are looked at then.
@@ -71,18 +75,30 @@ final class ActiveTurn {
   var seat: Seat? {
     switch phase {
     case .sending(let seat), .waiting(let seat, _), .streaming(let seat, _): seat
-    case .queued, .placing, .ended: nil
+    case .queued, .placing, .holding, .ended: nil
     }
   }
 
+  var isHolding: Bool {
+    if case .holding = phase { true } else { false }
+  }
+
+  func hasUsed(_ cause: Recovery.Cause) -> Bool { resendCauses.contains(cause) }
+
+  /// Metadata does not count, `response.created` included: it may come and the response never run.
   var execution: Execution {
-    if hasOutput { return .outputSeen }
-    if hasStarted { return .started }
+    if hasContent { return .outputSeen }
+    if hasOutput { return .started }
     switch phase {
-    case .queued, .placing, .ended: return .notSent
+    case .queued, .placing, .holding, .ended: return .notSent
     // Its bytes are queued: on a connection that lives on they may still all go out.
     case .sending, .waiting, .streaming: return .unknown
     }
+  }
+
+  /// What the kernel does not have whole when the connection ends never goes out.
+  var executionWithoutConnection: Execution {
+    if case .sending = phase { .notSent } else { execution }
   }
 
   func elapsed(_ now: Instant) -> Int64 { now.nanoseconds(since: start) }
@@ -98,7 +114,7 @@ final class ActiveTurn {
     }
     consider(start, request.limits.total, .turnTimeout)
     switch phase {
-    case .queued, .placing, .sending, .ended: break
+    case .queued, .placing, .holding, .sending, .ended: break
     // Nothing can arrive while a caller's full queue has stopped the reading.
     case .waiting(let seat, let since) where !seat.connection.isPaused:
       consider(since, request.limits.firstEvent, .firstEventTimeout)
@@ -122,10 +138,12 @@ final class ActiveTurn {
   }
 
   /// Back to the start, to be sent again.
-  func rewind(reason: String) {
-    phase = .placing
+  func rewind(_ cause: Recovery.Cause, until: Instant?) {
+    phase = until.map { .holding(until: $0) } ?? .placing
     responseID = ""
-    resendReasons.insert(reason)
+    isCreated = false
+    hasOutput = false
+    resendCauses.insert(cause)
     stats.resendCount += 1
   }
 
@@ -146,13 +164,14 @@ final class ActiveTurn {
     case .sending where fields.kind == .other: break
     case .sending(let seat), .waiting(let seat, _), .streaming(let seat, _):
       phase = .streaming(seat, last: now)
-    case .queued, .placing, .ended: break
+    case .queued, .placing, .holding, .ended: break
     }
     if stats.firstEvent == nil { stats.firstEvent = elapsed(now) }
     if !hasOutput, fields.kind.isOutput {
       hasOutput = true
-      stats.firstOutput = elapsed(now)
+      if stats.firstOutput == nil { stats.firstOutput = elapsed(now) }
     }
+    if !hasContent, fields.kind.isContent { hasContent = true }
     stats.eventCount += 1
     stats.receivedBytes += text.count
     if let batch {
@@ -163,6 +182,10 @@ final class ActiveTurn {
       capacity: max(text.count + 1024, lastBatch.bytes), recordCapacity: lastBatch.records)
     fresh.append(text, fields)
     batch = fresh
+  }
+
+  func appendNotice(_ notice: Notice) {
+    appendNotice(notice.kind.rawValue) { notice.write(to: &$0) }
   }
 
   /// An event of the library's own.

@@ -14,6 +14,8 @@ final class SessionState {
   var pendingSteers: [Steer] = []
   /// The caller wants to be told when there is a connection.
   var isConnectWanted = false
+  /// Since its last turn, to a younger connection.
+  var hasMoved = false
   /// In the list of those who wait for a seat or a slot.
   var isWaiting = false
   var isClosed = false

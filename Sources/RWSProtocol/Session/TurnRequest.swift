@@ -27,12 +27,14 @@ package struct TurnRequest: Sendable {
   /// Calls of the last response that the input leaves without an output leave the history.
   package let isAbandoningCalls: Bool
   package let limits: TurnLimits
+  package let recovery: RecoveryOptions
   /// Of the input's lasting items, if it was measured where it was made; nil: the machine does it.
   package let measure: TextMeasure?
 
   package init(
     id: TurnID, content: Content, settings: Settings, isWarmUp: Bool = false,
     isStrict: Bool = false, isAbandoningCalls: Bool = false, limits: TurnLimits = TurnLimits(),
+    recovery: RecoveryOptions = RecoveryOptions(),
     measure: TextMeasure? = nil
   ) {
     self.id = id
@@ -42,6 +44,7 @@ package struct TurnRequest: Sendable {
     self.isStrict = isStrict
     self.isAbandoningCalls = isAbandoningCalls
     self.limits = limits
+    self.recovery = recovery
     self.measure = measure
   }
 

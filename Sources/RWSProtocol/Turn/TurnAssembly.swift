@@ -69,8 +69,10 @@ package struct TurnAssembly: Sendable {
       end(batch.bytes(record.fields.response, of: record))
     case .other, .error, .contentPartAdded, .contentPartDone, .outputTextDone, .refusalDone,
       .functionCallArgumentsDone, .customToolCallInputDone, .reasoningSummaryPartDone,
-      .reasoningSummaryTextDone, .reasoningTextDelta, .reasoningTextDone, .notice:
+      .reasoningSummaryTextDone, .reasoningTextDelta, .reasoningTextDone:
       break
+    case .notice:
+      if Notice.beginsAnew(batch.bytes(record.fields.type, of: record)) { self = TurnAssembly() }
     }
   }
 

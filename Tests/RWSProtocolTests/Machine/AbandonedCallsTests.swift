@@ -74,7 +74,7 @@ import Testing
   func failedTurn() throws {
     let driver = try driver([Wire.call("c1")])
     try driver.start(#""go on""#, isAbandoningCalls: true)
-    driver.receive(Wire.failed("r2", code: "server_error"))
+    driver.receive(Wire.failed("r2", code: "invalid_prompt"))
     let answering = try driver.start(
       #"[{"type":"function_call_output","call_id":"c1","output":"done"}]"#)
     #expect(input(driver.request(answering)) == ["hi", "c1", "c1"])

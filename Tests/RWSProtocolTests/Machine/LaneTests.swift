@@ -187,7 +187,7 @@ import Testing
   func lost() throws {
     let (driver, sessions) = try seated(3)
     let turns = try sessions.map { try driver.start(user, in: $0) }
-    driver.receive(Wire.on("lane-1", Wire.created("x")), Wire.on("lane-2", Wire.delta("x")))
+    driver.receive(Wire.on("lane-1", Wire.itemAdded), Wire.on("lane-2", Wire.delta("x")))
     driver.lose()
     #expect(turns.map { driver.ends[$0]?.error?.execution } == [.unknown, .started, .outputSeen])
     let next = try driver.start(user, in: sessions[2])

@@ -36,6 +36,8 @@ final class MachineDriver {
   private(set) var successors: [TurnID: TurnID] = [:]
   /// Sequence of deliveries and ends, to check their order.
   private(set) var log: [String] = []
+  /// Of the turns that are started from now on. What may have run is not sent again unless a test is about that.
+  var recovery = RecoveryOptions()
   /// Whether a sent message counts as handed to the kernel at once.
   var flushesAtOnce = true
   private var lastTurn: UInt64 = 0
@@ -50,7 +52,9 @@ final class MachineDriver {
     var plain = Dialect()
     plain.lanes = lanes
     self.dialect = dialect ?? plain
-    machine = ClientMachine(limits: limits, vocabulary: vocabulary, transport: transport)
+    machine = ClientMachine(
+      limits: limits, vocabulary: vocabulary, transport: transport, seed: 1)
+    recovery.replay = .never
     openSession()
   }
 
@@ -100,7 +104,8 @@ final class MachineDriver {
     let request = TurnRequest(
       id: id, content: content,
       settings: settings.merging(try Settings(overrides: Array(overrides.utf8))),
-      isWarmUp: isWarmUp, isStrict: isStrict, isAbandoningCalls: isAbandoningCalls, limits: limits)
+      isWarmUp: isWarmUp, isStrict: isStrict, isAbandoningCalls: isAbandoningCalls, limits: limits,
+      recovery: recovery)
     machine.start(request, in: session ?? self.session, now: now)
     drain()
     return id
@@ -210,6 +215,10 @@ final class MachineDriver {
   /// The last request that was sent for the turn.
   func request(_ turn: TurnID) -> Sent? { sent.last { $0.turn == turn } }
 
+  func noticed(_ turn: TurnID) -> [JSONValue] {
+    (notices[turn] ?? []).compactMap { try? JSONValue(parsing: Array($0.utf8)) }
+  }
+
   private func drain() {
     while true {
       let actions = machine.takeActions()
@@ -266,6 +275,9 @@ enum Wire {
   static func inProgress(_ id: String) -> String {
     #"{"type":"response.in_progress","response":{"id":"\#(id)","status":"in_progress"}}"#
   }
+
+  static let itemAdded =
+    #"{"type":"response.output_item.added","output_index":0,"item":{"id":"msg","type":"message","role":"assistant","status":"in_progress","content":[]}}"#
 
   static func delta(_ text: String) -> String {
     #"{"type":"response.output_text.delta","item_id":"msg","output_index":0,"delta":"\#(text)"}"#

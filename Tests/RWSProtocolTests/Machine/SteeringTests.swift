@@ -156,7 +156,7 @@ import Testing
     let late = try driver.steer(turn, "left")
     let second = try driver.start(user)
     let early = try driver.steer(second, "left")
-    driver.receive(Wire.failed("r2", code: "server_error"))
+    driver.receive(Wire.failed("r2", code: "invalid_prompt"))
     for steer in [late, early] {
       guard case .returned? = driver.steers[steer]?.last else {
         Issue.record("not returned")

@@ -11,6 +11,9 @@ extension ClientOptions {
     options.connectTimeout = .seconds(20)
     options.turnTimeout = .seconds(20)
     options.proxy = ""
+    // What is sent again, and when, has tests of its own; here failures are told.
+    options.replayPolicy = .never
+    options.retryBackoff = .zero
     return options
   }
 }

@@ -73,6 +73,7 @@ from ._errors import (
 from ._events import Event, EventKind
 from ._ffi import version as library_version
 from ._identity import Identity
+from ._recovery import Replay
 from ._results import CallKind, Estimate, Ledger, Outcome, Stats, ToolCall, Usage
 from ._run import Run
 from ._session import Session
@@ -147,6 +148,7 @@ __all__ = [
     "ProxyError",
     "ProxyUnauthorized",
     "RateLimited",
+    "Replay",
     "ResourcesExhausted",
     "ResponseFailed",
     "ResponsesWSError",

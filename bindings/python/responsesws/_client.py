@@ -22,6 +22,7 @@ from ._errors import InvalidArgument
 from ._handle import own
 from ._identity import Identity
 from ._json import Fields, encode_fields
+from ._recovery import Replay, backoff_ms, replay_policy, retry_count
 from ._session import Session
 from ._socket import Credentials, WebSocket
 from ._time import limit_ms
@@ -79,6 +80,10 @@ class ClientBase:
         compression: bool = True,
         strict: bool = False,
         compression_threshold: Optional[int] = None,
+        replay: Optional[Replay] = None,
+        max_retries: Optional[int] = None,
+        retry_backoff: Optional[float] = None,
+        connection_age_limit: Optional[float] = None,
         log: Optional[Log] = None,
         log_level: Optional[int] = None,
     ) -> None:
@@ -120,6 +125,12 @@ class ClientBase:
             it, raises FullResend: for tests of agents. Also by $RESPONSESWS_STRICT=1.
         compression: offer permessage-deflate (RFC 7692), and use it where the server accepts it.
         compression_threshold: shorter messages are sent uncompressed (1024 bytes).
+        replay: whether a turn that may have run is sent again when its connection is lost (SAFE).
+        max_retries: times that one turn may be sent again, for whatever reasons (4).
+        retry_backoff: a repeated attempt waits from 0 to this many seconds, each further one up to
+            twice as long, at most 16 s (0.5).
+        connection_age_limit: seconds after which the server closes a connection; sessions move to
+            a new one before, between two turns (60 minutes; xAI 25).
         log: a logging.Logger, or a callable of level (LOG_…) and line. It may be called on a
             thread of the library, and must not wait there. No line holds a credential.
         log_level: lines up to this level (LOG_WARNING, or what the Logger is enabled for).
@@ -162,6 +173,10 @@ class ClientBase:
                 compression=(
                     _ffi.COMPRESSION_AUTOMATIC if compression else _ffi.COMPRESSION_OFF),
                 compression_threshold=byte_count("compression_threshold", compression_threshold),
+                replay_policy=replay_policy(replay),
+                max_retries=retry_count(max_retries),
+                retry_backoff_ms=backoff_ms(retry_backoff),
+                connection_age_limit_ms=limit_ms("connection_age_limit", connection_age_limit),
                 log_key=key,
                 log_level=level,
             )

@@ -134,7 +134,11 @@ class ClientOptions(Structure):
         ("certificate_pin_count", c_size_t),
         ("vocabulary_file", c_char_p),
         ("transport", c_int32),
+        ("replay_policy", c_int32),
+        ("max_retries", c_int32),
         ("reserved", c_int32),
+        ("retry_backoff_ms", c_int64),
+        ("connection_age_limit_ms", c_int64),
     ]
 
 
@@ -192,7 +196,7 @@ class TurnOptions(Structure):
         ("on_event", EventFunction),
         ("user_data", c_void_p),
         ("abandon_calls", c_int32),
-        ("reserved", c_int32),
+        ("replay_policy", c_int32),
     ]
 
 
@@ -609,6 +613,10 @@ def client_new(
     compression: int,
     is_strict: bool,
     compression_threshold: int,
+    replay_policy: int,
+    max_retries: int,
+    retry_backoff_ms: int,
+    connection_age_limit_ms: int,
     log_key: Optional[int],
     log_level: int,
 ) -> int:
@@ -647,6 +655,10 @@ def client_new(
         compression=compression,
         is_strict=is_strict,
         compression_threshold=compression_threshold,
+        replay_policy=replay_policy,
+        max_retries=max_retries,
+        retry_backoff_ms=retry_backoff_ms,
+        connection_age_limit_ms=connection_age_limit_ms,
         log_level=log_level,
     )
     if log_key is not None:
@@ -786,6 +798,7 @@ def turn_start(
     first_event_timeout_ms: int,
     event_gap_timeout_ms: int,
     turn_timeout_ms: int,
+    replay_policy: int,
 ) -> int:
     options = TurnOptions(
         struct_size=ctypes.sizeof(TurnOptions),
@@ -797,6 +810,7 @@ def turn_start(
         first_event_timeout_ms=first_event_timeout_ms,
         event_gap_timeout_ms=event_gap_timeout_ms,
         turn_timeout_ms=turn_timeout_ms,
+        replay_policy=replay_policy,
     )
     handle = c_void_p()
     check(library().rws_turn_start(session, input, len(input), byref(options), byref(handle)))

@@ -11,6 +11,7 @@ from ._arguments import Path, c_path
 from ._compaction import Compacting, Compaction, Counting
 from ._handle import own
 from ._json import Fields, Input, encode_fields, encode_input
+from ._recovery import Replay, replay_policy
 from ._results import Estimate, Ledger
 from ._run import Run
 from ._time import Patience, limit_ms
@@ -47,6 +48,7 @@ class SessionBase(Generic[_AnyTurn]):
         first_event_timeout: Optional[float] = None,
         event_gap_timeout: Optional[float] = None,
         turn_timeout: Optional[float] = None,
+        replay: Optional[Replay] = None,
         overrides: Optional[Fields] = None,
         **fields: Any,
     ) -> _AnyTurn:
@@ -62,7 +64,8 @@ class SessionBase(Generic[_AnyTurn]):
         fields whose name is taken here, or for JSON as bytes. With `abandon_calls` calls of the last
         response that the input does not answer leave the history, which is then sent in full, instead of
         raising MissingOutput. Times are in seconds; None: the
-        client's, math.inf: no limit.
+        client's, math.inf: no limit. `replay`: whether the turn may be sent again if it may have run;
+        None: the client's.
         """
         if input is not None and history is not None:
             raise TypeError("give input (what is new) or history (everything), not both")
@@ -78,6 +81,7 @@ class SessionBase(Generic[_AnyTurn]):
             first_event_timeout_ms=limit_ms("first_event_timeout", first_event_timeout),
             event_gap_timeout_ms=limit_ms("event_gap_timeout", event_gap_timeout),
             turn_timeout_ms=limit_ms("turn_timeout", turn_timeout),
+            replay_policy=replay_policy(replay),
         )
         return self._turn_type(self, pointer)
 

@@ -58,6 +58,9 @@ def connect(face):
         url = peer if isinstance(peer, str) else peer.url
         options.setdefault("api_key", API_KEY)
         options.setdefault("turn_timeout", SECONDS)
+        # What is sent again, and when, has tests of its own; here failures are told.
+        options.setdefault("replay", responsesws.Replay.NEVER)
+        options.setdefault("retry_backoff", 0)
         clients.append(face.Client(url, **options))
         return clients[-1]
 

@@ -83,7 +83,7 @@ def cut_after(count):
 
 @pytest.mark.parametrize(
     "count, execution",
-    [(0, Execution.UNKNOWN), (1, Execution.STARTED), (5, Execution.OUTPUT_SEEN)],
+    [(0, Execution.UNKNOWN), (1, Execution.UNKNOWN), (3, Execution.STARTED), (5, Execution.OUTPUT_SEEN)],
 )
 def test_a_connection_that_is_cut(talk, count, execution):
     session, _ = talk(cut_after(count))

@@ -11,6 +11,7 @@ from conftest import REPOSITORY
 from responsesws import _errors, _ffi, _results, _socket
 from responsesws._errors import Execution, Status
 from responsesws._events import EventKind
+from responsesws._recovery import Replay
 
 HEADER = REPOSITORY / "Include" / "responsesws.h"
 
@@ -175,6 +176,7 @@ def test_every_error_status_has_a_class_of_its_own_in_its_band():
         ("RWS_CALL_", _results.CallKind),
         ("RWS_CREDENTIALS_", _socket.Credentials),
         ("RWS_SOCKET_", _socket.SocketState),
+        ("RWS_REPLAY_(?!DEFAULT)", Replay),
     ],
 )
 def test_enumerations_are_the_headers(code, prefix, ours):

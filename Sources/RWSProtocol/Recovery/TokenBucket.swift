@@ -1,6 +1,6 @@
-/// Bounds how fast new connections are dialled: a bucket of `burst` tokens that refills by one in each
+/// Bounds how often something is done: a bucket of `burst` tokens that refills by one in each
 /// interval.
-struct ConnectRate {
+struct TokenBucket {
   private let burst: Int
   private let interval: Int64
   private var tokens: Int

@@ -1,0 +1,62 @@
+/// How turns are sent again; whether they are is `Recovery`'s decision.
+extension ClientMachine {
+  /// Puts the turn back to its start; false: it is to end with the error. Its lane, if it had one, is the
+  /// caller's matter.
+  func resend(_ turn: ActiveTurn, after failure: Recovery.Failure, _ now: Instant) -> Bool {
+    guard let resend = recovery.resend(turn, after: failure, now) else { return false }
+    var notice = Notice(
+      kind: resend.cause == .replay ? .replayed : .resent, reason: resend.cause.rawValue)
+    switch failure {
+    case .connecting(let error):
+      notice.error = error
+      notice.execution = .notSent
+    case .connection(let error):
+      notice.error = error
+      notice.execution = turn.executionWithoutConnection
+    case .refused(let error):
+      notice.error = error
+      notice.execution = .rejected
+    }
+    notice.attempt = turn.stats.resendCount + 1
+    notice.wait = resend.wait
+    for steer in turn.steersAhead { settle(steer, .unknown(.steeringLost)) }
+    turn.steersAhead = []
+    // Those that were not sent go to the response that comes now.
+    for steer in turn.steers where steer.state != .queued {
+      settle(steer, .unknown(.steeringLost))
+    }
+    turn.steers.removeAll { $0.state.isSettled }
+    let until = resend.wait > 0 ? now.advanced(byNanoseconds: resend.wait) : nil
+    turn.rewind(resend.cause, until: until)
+    if let until { alarms.add(.resend(turn.request.id), at: until) }
+    turn.appendNotice(notice)
+    deliver(turn)
+    return true
+  }
+
+  /// A request that the server refused; nothing was generated for it that anybody saw.
+  func resend(_ turn: ActiveTurn, refusedWith error: ResponsesError, _ now: Instant) -> Bool {
+    guard let seat = turn.seat, resend(turn, after: .refused(error), now) else { return false }
+    let session = turn.session
+    // A refused continuation evicts what it referred to, a refused fork does not (protocol.md, The server's cache).
+    if turn.forkedFrom == nil { seat.connection[seat.lane].evict(.failed) }
+    vacate(turn, seat)
+    releaseSource(of: turn, now)
+    if error.status == .previousResponseNotFound {
+      session.chain.dropAnchor(.notFound)
+    }
+    if error.isAboutLanes, session.route.lanes != .supported { session.route.lanes = .unsupported }
+    if error.code == "websocket_stream_limit_reached" { seat.connection.isFull = true }
+    if seat.connection.isFull || seat.lane > 0 && session.route.lanes == .unsupported {
+      leave(session, now)
+    }
+    settle(seat.connection, session, now)
+    return true
+  }
+
+  func release(_ id: TurnID, _ now: Instant) {
+    guard let turn = turns[id], case .holding(let until) = turn.phase, until <= now else { return }
+    turn.phase = .placing
+    pump(turn.session, now)
+  }
+}

@@ -1,0 +1,146 @@
+/// What becomes of a turn that met a failure: the one table.
+///
+///   | what failed                     | when                                       | then                                |
+///   |---------------------------------|--------------------------------------------|-------------------------------------|
+///   | connecting                      | the route worked before, or the server     | again after a wait                  |
+///   |                                 | asks for patience (429, 5xx)               |                                     |
+///   | connection, request not whole   |                                            | again, at once the first time       |
+///   | connection, may have run        | the replay policy allows it                | again (`rws.replayed`), likewise    |
+///   | refused: id not found           | it was a delta, nothing created            | again at once, in full, once        |
+///   | refused: lane's name            | nobody knew whether there are lanes        | again at once, without, once        |
+///   | refused: too many lane names    |                                            | again at once, elsewhere            |
+///   | refused: connection too old     | nothing created                            | again at once, elsewhere            |
+///   | refused: overload, rate limit   | no output                                  | again after a wait                  |
+///   | anything else                   |                                            | the turn ends with the error        |
+///
+/// Waits follow `retry-after`, else exponential backoff with full jitter. No turn is sent again more often than
+/// `RecoveryOptions.resendsMax`, none waits beyond its own time limit, and waits of all turns of a client share a budget.
+struct Recovery {
+  enum Failure {
+    case connecting(ResponsesError)
+    case connection(ResponsesError)
+    case refused(ResponsesError)
+  }
+
+  enum Cause: String, CaseIterable {
+    case redial = "connect_failed"
+    case unsent = "not_sent"
+    case replay = "connection_lost"
+    case notFound = "previous_response_not_found"
+    case laneName = "lane_refused"
+    case laneLimit = "websocket_stream_limit_reached"
+    case ageLimit = "websocket_connection_limit_reached"
+    case transient = "server_busy"
+  }
+
+  struct Resend {
+    let cause: Cause
+    let wait: Int64
+  }
+
+  var random: RandomSource
+  /// Bounds the waits of all turns, so that a server in trouble does not get more of it.
+  private var budget: TokenBucket
+
+  private static let budgetBurst = 256
+  private static let budgetInterval: Int64 = 100_000_000
+
+  init(seed: UInt64) {
+    random = RandomSource(seed: seed)
+    budget = TokenBucket(
+      burst: Self.budgetBurst, intervalNanoseconds: Self.budgetInterval,
+      now: Instant(nanoseconds: 0))
+  }
+
+  /// nil: the turn ends with the error.
+  mutating func resend(_ turn: ActiveTurn, after failure: Failure, _ now: Instant) -> Resend? {
+    let route = turn.session.route
+    guard
+      turn.stats.resendCount < turn.request.recovery.resendsMax || !route.holds(.resendsAreBounded),
+      let cause = cause(turn, failure)
+    else { return nil }
+    let wait: Int64
+    switch (cause, failure) {
+    case (.notFound, _), (.laneName, _), (.laneLimit, _), (.ageLimit, _): wait = 0
+    case (.unsent, _) where turn.stats.resendCount == 0,
+      (.replay, _) where turn.stats.resendCount == 0:
+      wait = 0
+    case (_, .connecting(let error)), (_, .connection(let error)), (_, .refused(let error)):
+      guard let patience = self.wait(turn, error, now) else { return nil }
+      wait = patience
+    }
+    return Resend(cause: cause, wait: wait)
+  }
+
+  private func cause(_ turn: ActiveTurn, _ failure: Failure) -> Cause? {
+    switch failure {
+    case .connecting(let error):
+      return isWorthAnotherDial(error, turn.session.route) ? .redial : nil
+    case .connection(let error):
+      guard error.mayPassElsewhere(attempt: turn.stats.resendCount) else { return nil }
+      let route = turn.session.route
+      if case .sending = turn.phase { return route.holds(.notSentIsResent) ? .unsent : nil }
+      let isAllowed = turn.request.recovery.replay.allows(turn.execution, turn.request.settings)
+      return isAllowed || !route.holds(.replayFollowsPolicy) ? .replay : nil
+    case .refused(let error):
+      return cause(turn, refusedWith: error)
+    }
+  }
+
+  /// A first connection that fails is more likely a wrong setting than an outage, and the caller waits for it.
+  private func isWorthAnotherDial(_ error: ResponsesError, _ route: Route) -> Bool {
+    guard error.isRetryable else { return false }
+    return route.hasConnected || error.httpStatus != 0
+  }
+
+  private func cause(_ turn: ActiveTurn, refusedWith error: ResponsesError) -> Cause? {
+    let route = turn.session.route
+    // The server may have appended the input to the conversation (protocol.md, Full replay 8).
+    guard !turn.hasOutput, !turn.request.settings.hasConversation else { return nil }
+    func isNew(_ cause: Cause) -> Bool { !turn.hasUsed(cause) || !route.holds(.resentOnce) }
+    if !turn.isCreated {
+      switch error.status {
+      case .previousResponseNotFound where turn.stats.isDelta && isNew(.notFound):
+        return route.holds(.notFoundIsResent) ? .notFound : nil
+      case .connectionLimit:
+        return route.holds(.ageLimitIsResent) ? .ageLimit : nil
+      case _ where error.code == "websocket_stream_limit_reached":
+        return .laneLimit
+      case _ where error.isAboutLanes && (turn.seat?.lane ?? 0) > 0 && route.lanes != .supported:
+        return isNew(.laneName) && route.holds(.refusedNameIsResent) ? .laneName : nil
+      default: break
+      }
+    }
+    // Nothing was generated, or nothing that anybody saw (protocol.md, Errors).
+    return error.isTransient && route.holds(.transientIsRetried) ? .transient : nil
+  }
+
+  /// nil: it would be too long, or there were too many.
+  private mutating func wait(_ turn: ActiveTurn, _ error: ResponsesError, _ now: Instant) -> Int64? {
+    let options = turn.request.recovery
+    var wait = options.backoff(attempt: turn.stats.resendCount, &random)
+    if let asked = error.retryAfterMilliseconds {
+      guard 0...(RecoveryOptions.retryAfterMax / 1_000_000) ~= asked else { return nil }
+      // A little later than asked, lest all come at the same instant.
+      wait = asked * 1_000_000 + random.next(upTo: max(0, options.backoffBase))
+    }
+    if let total = turn.request.limits.total, turn.elapsed(now) >= total - min(wait, total) {
+      return nil
+    }
+    return budget.take(now) ? wait : nil
+  }
+}
+
+extension ResponsesError {
+  /// Whether another connection may fare better with the same request.
+  fileprivate func mayPassElsewhere(attempt: Int) -> Bool {
+    guard status == .connectionLost || status == .peerClosed else { return false }
+    // A policy may have been about the connection; once is enough to know (protocol.md, Close codes).
+    return closeCode != 1008 || attempt == 0
+  }
+
+  /// The API may answer the same request later.
+  fileprivate var isTransient: Bool {
+    (status == .overloaded || status == .rateLimited) && isRetryable
+  }
+}

@@ -1,0 +1,107 @@
+import RWSJSON
+import Testing
+
+@testable import RWSProtocol
+
+/// Leaving connections before their age limit.
+@Suite struct RotationTests {
+  private let user = #"[{"role":"user","content":"hi"}]"#
+  private static let minute: Int64 = 60_000_000_000
+
+  private func aged(_ lanes: Dialect.Lanes = .supported, sessions: Int = 1) throws -> (MachineDriver, [SessionID]) {
+    let driver = try MachineDriver(lanes: lanes)
+    let ids = [driver.session] + (1..<sessions).map { _ in driver.openSession() }
+    for (index, id) in ids.enumerated() {
+      let turn = try driver.start(user, in: id)
+      driver.open()
+      driver.answer(try #require(driver.request(turn)), "r\(index)")
+    }
+    return (driver, ids)
+  }
+
+  @Test("Five minutes before the hour at the latest, the new connection is open before the old one is left", arguments: [
+    Dialect.Lanes.supported, .unsupported,
+  ])
+  func idle(lanes: Dialect.Lanes) throws {
+    let (driver, _) = try aged(lanes)
+    driver.advance(nanoseconds: 52 * Self.minute)
+    #expect(driver.connects.count == 1)
+    driver.advance(nanoseconds: 3 * Self.minute)
+    #expect(driver.connects.count == 2 && driver.closes.isEmpty)
+    driver.open()
+    #expect(driver.closes.map(\.id) == [driver.connects[0].id])
+    let turn = try driver.start(user)
+    let request = try #require(driver.request(turn))
+    #expect(request.connection === driver.connects[1])
+    #expect(driver.noticed(turn).first?["type"]?.string == "rws.rotated")
+    driver.answer(request, "next")
+    #expect(driver.ends[turn]?.stats.fullReason == .rotated)
+  }
+
+  @Test("A running turn ends where it is; turns that are due while the new connection is not open go to the old one")
+  func running() throws {
+    let (driver, _) = try aged()
+    let first = try driver.start(user)
+    let second = try driver.start(user)
+    driver.advance(nanoseconds: 55 * Self.minute)
+    #expect(driver.connects.count == 2)
+    driver.answer(try #require(driver.request(first)), "a")
+    let request = try #require(driver.request(second))
+    #expect(request.connection === driver.connects[0] && request.previousResponseID == "a")
+    driver.open()
+    driver.answer(request, "b")
+    #expect(driver.closes.count == 1)
+    let third = try driver.start(user)
+    #expect(driver.request(third)?.connection === driver.connects[1])
+  }
+
+  @Test("All sessions of a connection move, each between two of its turns; it is closed when the last has left")
+  func many() throws {
+    let (driver, sessions) = try aged(sessions: 4)
+    #expect(driver.connects.count == 1)
+    let running = try driver.start(user, in: sessions[2])
+    driver.advance(nanoseconds: 55 * Self.minute)
+    driver.open()
+    #expect(driver.closes.isEmpty)
+    driver.answer(try #require(driver.request(running)), "x")
+    #expect(driver.closes.count == 1 && driver.connects.count == 2)
+    for session in sessions {
+      let turn = try driver.start(user, in: session)
+      let request = try #require(driver.request(turn))
+      #expect(request.connection === driver.connects[1])
+      driver.answer(request, "y\(session.value)")
+    }
+  }
+
+  @Test("A replacement that cannot be opened is tried again; the old connection serves on")
+  func failing() throws {
+    let (driver, _) = try aged()
+    driver.advance(nanoseconds: 55 * Self.minute)
+    driver.lose(ResponsesError(.connectRefused, "refused"), driver.connects[1])
+    let turn = try driver.start(user)
+    #expect(driver.request(turn)?.previousResponseID == "r0")
+    driver.advance(nanoseconds: Self.minute)
+    #expect(driver.connects.count == 3)
+  }
+
+  @Test("xAI: a minute before its 25")
+  func xAI() throws {
+    let driver = try MachineDriver(dialect: Dialect(host: "api.x.ai", path: "/v1"))
+    try driver.start(user)
+    driver.open()
+    driver.answer("r")
+    driver.advance(nanoseconds: 23 * Self.minute)
+    #expect(driver.connects.count == 1)
+    driver.advance(nanoseconds: Self.minute)
+    #expect(driver.connects.count == 2)
+  }
+
+  @Test("A connection that nobody is on is closed without a replacement")
+  func empty() throws {
+    let (driver, sessions) = try aged()
+    driver.machine.connect(sessions[0], now: driver.now)
+    driver.close(sessions[0])
+    driver.advance(nanoseconds: 55 * Self.minute)
+    #expect(driver.connects.count == 1 && driver.closes.count == 1)
+  }
+}
