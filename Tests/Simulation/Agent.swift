@@ -94,6 +94,12 @@ final class SimTurn {
   private(set) var responseID = ""
   private var types: [String] = []
   private(set) var resends: [String] = []
+  /// Of those, the ones of which the caller was told that they may run twice.
+  private(set) var replays = 0
+  var replay = ReplayPolicy.never
+  /// The server stores its response.
+  var isStored = false
+  static let resendsMax = 4
 
   init(_ id: TurnID, tag: String, _ agent: Agent, wanted: Wanted) {
     self.id = id
@@ -110,11 +116,22 @@ final class SimTurn {
     steersAhead += 1
   }
 
-  func received(_ event: Event) {
-    if event.type == "rws.resent" {
-      resends.append(event.json)
-      connection = nil
+  private func noticed(_ event: Event) {
+    guard let notice = try? JSONValue(parsing: event.json) else { return }
+    switch notice["type"]?.string {
+    case "rws.replayed": replays += 1
+    case "rws.resent": break
+    default: return
     }
+    resends.append(notice["reason"]?.string ?? "")
+    // Its response begins anew.
+    connection = nil
+    responseID = ""
+    types = []
+  }
+
+  func received(_ event: Event) {
+    if event.kind == .notice { noticed(event) }
     types.append(event.kind == .error ? "error" : event.type)
     guard event.type == "response.created" else { return }
     let id = event.response.split(separator: "\"").dropFirst(3).first ?? ""

@@ -50,6 +50,11 @@ final class ModelServer {
 
   func note(_ execution: Execution) { executions[execution.turn, default: []].append(execution) }
 
+  /// It failed without any output: that counts as a refusal, and may be asked for again.
+  func withdraw(_ turn: String, _ responseID: String) {
+    executions[turn]?.removeAll { $0.responseID == responseID }
+  }
+
   /// The response ended early.
   func cut(_ turn: String, _ responseID: String, _ output: [String]) {
     guard let index = executions[turn]?.firstIndex(where: { $0.responseID == responseID }) else { return }

@@ -244,6 +244,7 @@ final class ServerConnection {
 
   private func sendEnd(_ response: RunningResponse, _ name: String, isSteered: Bool) {
     if response.ending == .failed, server.random.oneIn(3) {
+      if response.shown.isEmpty { server.withdraw(response.turn, response.id) }
       return send(errorEvent(name, 500, "server_error"), response.turn)
     }
     var details = ""
@@ -253,6 +254,9 @@ final class ServerConnection {
     case .completed: status = "completed"
     case .incomplete: (status, details) = ("incomplete", #","incomplete_details":{"reason":"max_output_tokens"}"#)
     case .failed: (status, details) = ("failed", #","error":{"code":"server_error","message":"x"}"#)
+    }
+    if response.ending == .failed, response.shown.isEmpty, server.conditions.telling == .doneOnly {
+      server.withdraw(response.turn, response.id)
     }
     let output =
       server.conditions.telling == .doneOnly

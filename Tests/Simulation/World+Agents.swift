@@ -40,6 +40,15 @@ extension World {
     perform()
   }
 
+  private func recovery(_ turn: SimTurn) -> RecoveryOptions {
+    var recovery = RecoveryOptions()
+    recovery.replay = turn.replay
+    recovery.resendsMax = SimTurn.resendsMax
+    recovery.backoffBase = 50
+    recovery.backoffMax = 1000
+    return recovery
+  }
+
   func startTurn(_ agent: Agent) {
     guard !agent.isClosed, agent.line.isEmpty || agent.manner.isHasty && agent.line.count < 3,
       hasFaults || agent.remaining > 0
@@ -51,6 +60,8 @@ extension World {
     agent.line.append(id)
     turn.isWarmUp = random.oneIn(12)
     turn.isStrict = random.oneIn(30) && hasFaults
+    turn.isStored = agent.isStored
+    turn.replay = [.never, .safe, .safe, .always][random.below(4)]
     turn.input = newItems(agent, turn)
     let limits = TurnLimits(
       firstEvent: random.oneIn(10) && hasFaults ? Int64(random.below(60)) : 10_000, eventGap: 10_000,
@@ -65,7 +76,8 @@ extension World {
       "\(turn.tag) of session \(agent.id.value) starts\(turn.isWarmUp ? ", a warm-up" : "")\(turn.changedHistory == nil ? "" : ", another history")")
     let request = TurnRequest(
       id: id, content: content, settings: agent.settings(turn: turn.tag), isWarmUp: turn.isWarmUp,
-      isStrict: turn.isStrict, isAbandoningCalls: turn.isAbandoning, limits: limits)
+      isStrict: turn.isStrict, isAbandoningCalls: turn.isAbandoning, limits: limits,
+      recovery: recovery(turn))
     machine.start(request, in: agent.id, now: now)
     perform()
     if agent.manner.steers, conditions.canSteer || random.oneIn(4) {

@@ -158,8 +158,15 @@ extension World {
   private func judgeWhatWasTold(_ turn: SimTurn, _ end: TurnEnd) {
     // 2: its own events, in order.
     if let problem = turn.orderProblem { Violation.report("\(turn.tag): \(problem)") }
-    if Set(turn.resends).count < turn.resends.count {
-      Violation.report("\(turn.tag) was sent again twice for the same reason: \(turn.resends)")
+    if turn.resends.count > SimTurn.resendsMax
+      || turn.resends.count(where: { $0 == "previous_response_not_found" }) > 1
+    {
+      Violation.report("\(turn.tag) was sent again too often: \(turn.resends)")
+    }
+    // What may run twice is the policy's to allow.
+    let mayRepeat = turn.replay == .always || turn.replay == .safe && !turn.isStored
+    if turn.replays > 0, !mayRepeat {
+      Violation.report("\(turn.tag) was replayed under \(turn.replay)")
     }
     guard let error = end.error, end.outcome == .failed, turn.resends.isEmpty, !turn.isStrict else { return }
     // What the client can repair by itself is not the caller's matter.
@@ -190,8 +197,10 @@ extension World {
     for turn in turns.values.sorted(by: { $0.tag < $1.tag }) {
       if turn.ends != 1 { Violation.report("\(turn.tag) ended \(turn.ends) times") }
       let executions = server.executions[turn.tag] ?? []
-      // 1: at most once; what is sent again had not run.
-      if executions.count > 1 { Violation.report("\(turn.tag) ran \(executions.count) times") }
+      // 1: at most once, and once more for each replay that the caller was told of.
+      if executions.count > 1 + turn.replays {
+        Violation.report("\(turn.tag) ran \(executions.count) times, with \(turn.replays) replays")
+      }
       // Whether it may have run is told truly.
       if let error = turn.end?.error, !executions.isEmpty, error.execution < .unknown {
         Violation.report("\(turn.tag) ran, but its error says \(error.execution)")

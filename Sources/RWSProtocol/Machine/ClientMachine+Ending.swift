@@ -63,6 +63,8 @@ extension ClientMachine {
     turn.session.lastUse = now
     bookUncommitted(turn)
     turn.stats.end = turn.elapsed(now)
+    // An earlier sending may have run, however the last one fared.
+    let error = error.map { $0.with(max($0.execution, turn.earlierExecution)) }
     actions.append(
       .end(turn.request.id, TurnEnd(outcome: outcome, error: error, stats: turn.stats)))
   }
@@ -80,7 +82,7 @@ extension ClientMachine {
     for turn in turns {
       releaseSource(of: turn, now)
       if resend(turn, after: .connection(error), now) { continue }
-      end(turn, .failed, error.underTurn(turn.executionWithoutConnection), now)
+      end(turn, .failed, error.underTurn(max(turn.executionWithoutConnection, turn.earlierExecution)), now)
     }
     advance(sessions, connection.route, now)
   }

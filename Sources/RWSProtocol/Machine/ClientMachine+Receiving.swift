@@ -1,3 +1,5 @@
+import RWSJSON
+
 /// What becomes of events.
 extension ClientMachine {
   package func receive(_ connection: Connection, text: UnsafeRawBufferPointer, now: Instant) {
@@ -116,10 +118,16 @@ extension ClientMachine {
   private func retry(
     _ turn: ActiveTurn, _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, _ now: Instant
   ) -> Bool {
-    guard !turn.hasOutput else { return false }
+    guard !turn.hasOutput, !Self.hasOutput(fields.response.bytes(in: text)) else { return false }
     let error = ResponsesError(
       APIErrorFields(fields, in: text), fallback: .responseFailed, body: text)
     return resend(turn, refusedWith: error, now)
+  }
+
+  /// Gateways may show output in the terminal event alone.
+  private static func hasOutput(_ response: UnsafeRawBufferPointer) -> Bool {
+    let value = try? JSONValue(parsing: response)
+    return value?["output"]?.elements.isEmpty == false
   }
 
   /// The request ended with an error of the API.

@@ -4,19 +4,16 @@ extension ClientMachine {
   /// caller's matter.
   func resend(_ turn: ActiveTurn, after failure: Recovery.Failure, _ now: Instant) -> Bool {
     guard let resend = recovery.resend(turn, after: failure, now) else { return false }
+    let (error, execution): (ResponsesError, Execution) =
+      switch failure {
+      case .connecting(let error): (error, .notSent)
+      case .connection(let error): (error, turn.executionWithoutConnection)
+      case .refused(let error): (error, .rejected)
+      }
     var notice = Notice(
       kind: resend.cause == .replay ? .replayed : .resent, reason: resend.cause.rawValue)
-    switch failure {
-    case .connecting(let error):
-      notice.error = error
-      notice.execution = .notSent
-    case .connection(let error):
-      notice.error = error
-      notice.execution = turn.executionWithoutConnection
-    case .refused(let error):
-      notice.error = error
-      notice.execution = .rejected
-    }
+    notice.error = error
+    notice.execution = execution
     notice.attempt = turn.stats.resendCount + 1
     notice.wait = resend.wait
     for steer in turn.steersAhead { settle(steer, .unknown(.steeringLost)) }
@@ -27,7 +24,7 @@ extension ClientMachine {
     }
     turn.steers.removeAll { $0.state.isSettled }
     let until = resend.wait > 0 ? now.advanced(byNanoseconds: resend.wait) : nil
-    turn.rewind(resend.cause, until: until)
+    turn.rewind(resend.cause, execution, until: until)
     if let until { alarms.add(.resend(turn.request.id), at: until) }
     turn.appendNotice(notice)
     deliver(turn)

@@ -147,7 +147,7 @@ extension ClientMachine {
     nextSuccessor += 1
     let request = TurnRequest(
       id: id, content: .new(input), settings: turn.request.settings, limits: turn.request.limits,
-      recovery: turn.request.recovery)
+      recovery: .none)
     let successor = ActiveTurn(request, session, start: now)
     if !accepted.isEmpty { successor.steers = turn.steers.filter { $0.state == .sent } }
     successor.stats.fullReason = nil

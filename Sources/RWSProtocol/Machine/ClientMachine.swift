@@ -47,7 +47,7 @@ package final class ClientMachine {
     self.limits = limits
     self.tally = tally
     counter = ItemCounter(vocabulary)
-    recovery = Recovery(seed: seed)
+    recovery = Recovery(seed: seed, limits: limits)
   }
 
   package var hasActions: Bool { !actions.isEmpty }

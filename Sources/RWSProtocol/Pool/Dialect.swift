@@ -47,6 +47,10 @@ package struct PoolLimits: Sendable, Equatable {
   package var connectBurst = 16
   /// … then one in each such time. A fan-out of dials is answered with 403 by some (user-pain 7).
   package var connectIntervalNanoseconds: Int64 = 250_000_000
+  /// Waits before something is sent again, of all turns: this many at once …
+  package var retryBurst = 256
+  /// … then one in each such time.
+  package var retryIntervalNanoseconds: Int64 = 100_000_000
   /// A connection that no session uses is closed after this time.
   package var idleNanoseconds: Int64 = 30_000_000_000
 

@@ -42,13 +42,10 @@ struct Recovery {
   /// Bounds the waits of all turns, so that a server in trouble does not get more of it.
   private var budget: TokenBucket
 
-  private static let budgetBurst = 256
-  private static let budgetInterval: Int64 = 100_000_000
-
-  init(seed: UInt64) {
+  init(seed: UInt64, limits: PoolLimits) {
     random = RandomSource(seed: seed)
     budget = TokenBucket(
-      burst: Self.budgetBurst, intervalNanoseconds: Self.budgetInterval,
+      burst: limits.retryBurst, intervalNanoseconds: limits.retryIntervalNanoseconds,
       now: Instant(nanoseconds: 0))
   }
 
@@ -57,6 +54,8 @@ struct Recovery {
     let route = turn.session.route
     guard
       turn.stats.resendCount < turn.request.recovery.resendsMax || !route.holds(.resendsAreBounded),
+      // Steering input went into the context by itself; a request of ours would not have it.
+      !turn.steersAhead.contains(where: { $0.state == .committed }),
       let cause = cause(turn, failure)
     else { return nil }
     let wait: Int64

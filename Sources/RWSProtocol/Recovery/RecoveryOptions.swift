@@ -13,6 +13,13 @@ package struct RecoveryOptions: Sendable, Equatable {
 
   package init() {}
 
+  /// For a turn that the server made by itself: only it knows the request.
+  static var none: RecoveryOptions {
+    var options = RecoveryOptions()
+    options.resendsMax = 0
+    return options
+  }
+
   /// Full jitter: clients that failed together do not come back together.
   func backoff(attempt: Int, _ random: inout RandomSource) -> Int64 {
     let doubled = backoffBase.multipliedReportingOverflow(by: 1 << Int64(min(max(attempt, 0), 30)))

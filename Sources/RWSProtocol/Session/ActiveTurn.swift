@@ -61,6 +61,8 @@ final class ActiveTurn {
   /// The session's ledger has it.
   var isBooked = false
   private var resendCauses: Set<Recovery.Cause> = []
+  /// How far the sendings before had come.
+  private(set) var earlierExecution = Execution.notSent
   /// The caller's queue is full.
   var isUnread = false
   /// When the earliest alarm of this turn rings; later limits are looked at then.
@@ -138,7 +140,8 @@ final class ActiveTurn {
   }
 
   /// Back to the start, to be sent again.
-  func rewind(_ cause: Recovery.Cause, until: Instant?) {
+  func rewind(_ cause: Recovery.Cause, _ execution: Execution, until: Instant?) {
+    earlierExecution = max(earlierExecution, execution)
     phase = until.map { .holding(until: $0) } ?? .placing
     responseID = ""
     isCreated = false

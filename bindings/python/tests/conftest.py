@@ -13,8 +13,8 @@ REPOSITORY = PACKAGE_ROOT.parent.parent
 
 sys.path[:0] = [str(PACKAGE_ROOT), str(HERE)]
 
-from faces import AsyncFace, SyncFace  # noqa: E402
 import responsesws  # noqa: E402
+from faces import AsyncFace, SyncFace  # noqa: E402
 from peer import SECONDS, Peer  # noqa: E402
 
 API_KEY = "sk-secret-0123456789abcdef"
