@@ -15,7 +15,7 @@ final class Conversation {
   private(set) var lastStats = TurnStats()
 
   init(isStored: Bool = false) throws {
-    machine = ClientMachine()
+    machine = ClientMachine(seed: 0)
     tokens = ItemCounter(nil)
     settings = try Settings(
       json: Array(#"{"model":"m","store":\#(isStored),"instructions":"Be brief."}"#.utf8))
