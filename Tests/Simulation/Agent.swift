@@ -97,8 +97,6 @@ final class SimTurn {
   /// Of those, the ones of which the caller was told that they may run twice.
   private(set) var replays = 0
   var replay = ReplayPolicy.never
-  /// The server stores its response.
-  var isStored = false
   static let resendsMax = 4
 
   init(_ id: TurnID, tag: String, _ agent: Agent, wanted: Wanted) {

@@ -60,7 +60,6 @@ extension World {
     agent.line.append(id)
     turn.isWarmUp = random.oneIn(12)
     turn.isStrict = random.oneIn(30) && hasFaults
-    turn.isStored = agent.isStored
     turn.replay = [.never, .safe, .safe, .always][random.below(4)]
     turn.input = newItems(agent, turn)
     let limits = TurnLimits(

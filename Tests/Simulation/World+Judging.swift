@@ -94,7 +94,7 @@ extension World {
     guard let reason = end.stats.fullReason else { return }
     switch reason {
     case .first, .notFound, .unfinishedCall, .prefixChanged, .instructionsChanged, .callsAbandoned,
-      .compacted, .restored:
+      .compacted, .restored, .rotated:
       return
     case .reconnected, .laneReused, .cancelled, .failed, .evicted, .elsewhere, .http: break
     }
