@@ -81,9 +81,11 @@ extension World {
     }
   }
 
-  /// Of the steers of a turn that did not end well the caller was told that nobody knows.
+  /// Of the steers of a turn that did not end well, or not with this response, the caller was told that nobody knows.
   private func withoutDoubtfulSteers(_ execution: ModelServer.Execution, _ turn: SimTurn) -> [Int] {
-    guard turn.end?.error != nil else { return execution.context }
+    guard turn.end?.error != nil || execution.responseID != turn.responseID else {
+      return execution.context
+    }
     let doubtful = Set(
       steers.values.filter { if case .unknown = $0.state { true } else { false } }.map(\.item))
     return execution.context.filter { !doubtful.contains($0) }

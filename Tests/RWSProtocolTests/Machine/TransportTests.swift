@@ -126,6 +126,7 @@ import Testing
     driver.receive(Wire.created("r1"), Wire.delta("x"))
     driver.lose()
     #expect(driver.ends[cut]?.error?.execution == .outputSeen)
+    driver.recovery.resendsMax = 0
     let rejected = try driver.start(user)
     driver.open()
     driver.receive(Wire.error("rate_limit_exceeded", status: 429))
