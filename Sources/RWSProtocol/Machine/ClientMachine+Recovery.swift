@@ -10,6 +10,15 @@ extension ClientMachine {
       case .connection(let error): (error, turn.executionWithoutConnection)
       case .refused(let error): (error, .rejected)
       }
+    rewind(turn, resend, error, execution, now)
+    return true
+  }
+
+  /// Tells the turn's reader that its request goes out again, from the start.
+  func rewind(
+    _ turn: ActiveTurn, _ resend: Recovery.Resend, _ error: ResponsesError?, _ execution: Execution,
+    _ now: Instant
+  ) {
     var notice = Notice(
       kind: resend.cause == .replay ? .replayed : .resent, reason: resend.cause.rawValue)
     notice.error = error
@@ -28,18 +37,18 @@ extension ClientMachine {
     if let until { alarms.add(.resend(turn.request.id), at: until) }
     turn.appendNotice(notice)
     deliver(turn)
-    return true
   }
 
   /// A request that the server refused; nothing was generated for it that anybody saw.
   func resend(_ turn: ActiveTurn, refusedWith error: ResponsesError, _ now: Instant) -> Bool {
+    let hasLostAnchor = error.isAboutAnchor && turn.stats.isDelta
     guard let seat = turn.seat, resend(turn, after: .refused(error), now) else { return false }
     let session = turn.session
     // A refused continuation evicts what it referred to, a refused fork does not (protocol.md, The server's cache).
     if turn.forkedFrom == nil { seat.connection[seat.lane].evict(.failed) }
     vacate(turn, seat)
     releaseSource(of: turn, now)
-    if error.status == .previousResponseNotFound {
+    if hasLostAnchor {
       session.chain.dropAnchor(.notFound)
     }
     if error.isAboutLanes, session.route.lanes != .supported { session.route.lanes = .unsupported }

@@ -27,7 +27,7 @@ extension ClientMachine {
   func moveToHTTP(_ turn: ActiveTurn, _ now: Instant) {
     turn.isTooLargeForWebSocket = true
     releaseSource(of: turn, now)
-    rewind(turn, reason: "too_large")
+    rewind(turn, Recovery.Resend(cause: .tooLarge, wait: 0), nil, .notSent, now)
     leave(turn.session, now)
     advance([turn.session], turn.session.route, now)
   }

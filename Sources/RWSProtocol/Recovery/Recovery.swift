@@ -31,6 +31,8 @@ struct Recovery {
     case laneLimit = "websocket_stream_limit_reached"
     case ageLimit = "websocket_connection_limit_reached"
     case transient = "server_busy"
+    /// For a WebSocket message: not the table's matter (`moveToHTTP`).
+    case tooLarge = "too_large"
   }
 
   struct Resend {
@@ -98,16 +100,13 @@ struct Recovery {
     guard !turn.hasOutput, !turn.request.settings.hasConversation else { return nil }
     func isNew(_ cause: Cause) -> Bool { !turn.hasUsed(cause) || !route.holds(.resentOnce) }
     if !turn.isCreated {
-      switch error.status {
-      case .previousResponseNotFound where turn.stats.isDelta && isNew(.notFound):
+      if error.isAboutAnchor, turn.stats.isDelta, isNew(.notFound) {
         return route.holds(.notFoundIsResent) ? .notFound : nil
-      case .connectionLimit:
-        return route.holds(.ageLimitIsResent) ? .ageLimit : nil
-      case _ where error.code == "websocket_stream_limit_reached":
-        return .laneLimit
-      case _ where error.isAboutLanes && (turn.seat?.lane ?? 0) > 0 && route.lanes != .supported:
+      }
+      if error.status == .connectionLimit { return route.holds(.ageLimitIsResent) ? .ageLimit : nil }
+      if error.code == "websocket_stream_limit_reached" { return .laneLimit }
+      if error.isAboutLanes, (turn.seat?.lane ?? 0) > 0, route.lanes != .supported {
         return isNew(.laneName) && route.holds(.refusedNameIsResent) ? .laneName : nil
-      default: break
       }
     }
     // Nothing was generated, or nothing that anybody saw (protocol.md, Errors).
