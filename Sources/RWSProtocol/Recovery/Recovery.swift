@@ -91,7 +91,7 @@ struct Recovery {
   /// A first connection that fails is more likely a wrong setting than an outage, and the caller waits for it.
   private func isWorthAnotherDial(_ error: ResponsesError, _ route: Route) -> Bool {
     guard error.isRetryable else { return false }
-    return route.hasConnected || error.httpStatus != 0
+    return route.hasConnected || error.status == .overloaded || error.status == .rateLimited
   }
 
   private func cause(_ turn: ActiveTurn, refusedWith error: ResponsesError) -> Cause? {

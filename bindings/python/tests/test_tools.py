@@ -377,7 +377,11 @@ def client(serve):
 
     def make(script):
         peer = serve(script)
-        clients.append(responsesws.Client(peer.url, api_key=API_KEY, turn_timeout=SECONDS))
+        clients.append(
+            responsesws.Client(
+                peer.url, api_key=API_KEY, turn_timeout=SECONDS, replay=responsesws.Replay.NEVER
+            )
+        )
         return clients[-1].session(model="m", store=False), peer
 
     yield make
