@@ -100,7 +100,8 @@ extension World {
       return
     case .reconnected, .laneReused, .cancelled, .failed, .evicted, .elsewhere, .http: break
     }
-    if turn.agent.isChainStored {
+    // Where its source's steers are pending, a fork goes elsewhere.
+    if turn.agent.isChainStored, reason != .elsewhere {
       Violation.report("\(turn.tag): the server had stored what was sent again (\(reason))")
     }
     let areLanesKnown = conditions.lanes == .supported && (conditions.areLanesKnown || isEchoSeen)

@@ -51,7 +51,10 @@ extension ClientMachine {
   ) {
     if settlePending(event) { return }
     let named = connection.lane(steeredTo: event.target).flatMap { holds(.steerIsFoundByResponse) ? $0 : nil }
-    guard let lane = named ?? lane(of: fields, text, connection) else { return }
+    // One that names a response which nobody waits for is about no other.
+    guard let lane = named ?? (event.target.isEmpty ? lane(of: fields, text, connection) : nil) else {
+      return
+    }
     switch connection[lane].use {
     case .idle: break
     case .running(let turn):
@@ -168,10 +171,18 @@ extension ClientMachine {
     let session = turn.session
     guard session.awaited === turn else { return }
     session.awaited = nil
-    session.pendingSteers += turn.steers.filter { $0.state == .pending }
+    keepPending(turn)
     guard let seat = session.seat else { return }
     seat.connection.finish(seat.lane)
     settle(seat.connection, session, now)
+  }
+
+  private func keepPending(_ turn: ActiveTurn) {
+    let pending = turn.steers.filter { $0.state == .pending }
+    guard !pending.isEmpty else { return }
+    turn.session.pendingSteers += pending
+    guard let seat = turn.session.seat else { return }
+    seat.connection[seat.lane].heldSteers = (turn.session.id, turn.session.chain.responseID)
   }
 
   func expireSuccessor(of id: TurnID, in session: SessionID, _ now: Instant) {
@@ -189,7 +200,7 @@ extension ClientMachine {
     guard let turn = session.awaited else { return }
     session.awaited = nil
     // The server still puts these before the next request, should it come on the same lane.
-    session.pendingSteers += turn.steers.filter { $0.state == .pending }
+    keepPending(turn)
     turn.steers.removeAll { $0.state == .pending }
     if let seat = session.seat {
       quarantine(seat, turn.quarantine(hasEnded: true))

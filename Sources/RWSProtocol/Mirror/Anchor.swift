@@ -13,6 +13,12 @@ struct Anchor {
   /// forks from it.
   func missing(on seat: Seat) -> FullReason? {
     let route = seat.connection.route
+    // A fork in its source's place would get the source's steers.
+    if let held = seat.connection[seat.lane].heldSteers, held.responseID == responseID,
+      held.session != seat.connection[seat.lane].tenant?.id, route.holds(.foreignSteersAreFull)
+    {
+      return .elsewhere
+    }
     if isStored, route.holds(.storedIsDelta) { return nil }
     guard let connection, connection.state != .closed else {
       guard route.holds(.reconnectedIsFull) else { return nil }

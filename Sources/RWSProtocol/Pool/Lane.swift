@@ -24,6 +24,8 @@ struct Lane {
   var tenant: SessionState?
   /// The response that the server's cache holds for this lane.
   private(set) var latestResponseID: String?
+  /// The server puts pending steers of this session before the next request that continues that response here.
+  var heldSteers: (session: SessionID, responseID: String)?
   /// Why the response before is not the latest any more.
   private(set) var evictionReason = FullReason.evicted
   /// Forks of the latest response that the server has not begun yet: until then it must stay the latest.
@@ -41,6 +43,7 @@ struct Lane {
   mutating func hold(_ responseID: String) {
     if latestResponseID != nil { evictionReason = .evicted }
     latestResponseID = responseID.isEmpty ? nil : responseID
+    heldSteers = nil
   }
 
   mutating func evict(_ reason: FullReason) {

@@ -286,6 +286,29 @@ import Testing
     #expect(types == ["", "function_call", "message", "function_call_output", "message"])
   }
 
+  @Test("A fork in its source's place does not take the source's pending steers along: it is sent in full")
+  func forkBesidePending() throws {
+    let (driver, steer) = try pendingSteer(#"{"model":"m","store":true}"#)
+    let fork = driver.fork(driver.session)
+    let turn = try driver.start(#"[{"type":"function_call_output","call_id":"c1","output":"x"}]"#, in: fork)
+    let request = try #require(driver.request(turn))
+    #expect(request.previousResponseID == nil && request.lane == nil)
+    driver.answer(request, "r2")
+    #expect(driver.steers[steer]?.last == .pending)
+  }
+
+  @Test("A failure about a response that nobody waits for does not touch another lane")
+  func failureOfNobody() throws {
+    let (driver, turn) = try running()
+    let other = try driver.start(user, in: driver.openSession())
+    driver.receive(Wire.on("lane-1", Wire.created("r2")))
+    try driver.steer(other, "right", responseID: "r2")
+    driver.receive(Wire.on("lane-1", Wire.failed("r2", code: "server_error")))
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(Wire.steerFailed(nil, "r2", code: "response_already_completed"))
+    #expect(driver.steers[steer] == [.sent])
+  }
+
   @Test("A pending steer is not committed by a request to a lane that another response has taken")
   func pendingElsewhere() throws {
     let (driver, steer) = try pendingSteer(#"{"model":"m","store":true}"#)
