@@ -1,4 +1,4 @@
-/* What the memory clients share: MEMORY URL CONNECTIONS [CA_FILE]. */
+/* What the memory clients share: MEMORY URL CONNECTIONS [CA_FILE [INPUT_BYTES]]. */
 #ifndef BENCH_MEMORY_H
 #define BENCH_MEMORY_H
 

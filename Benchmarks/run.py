@@ -196,6 +196,21 @@ class Server:
         self._process.wait(timeout=10)
 
 
+class CompressingServer:
+    """The local server, which agrees to permessage-deflate, for the length of a `with` block."""
+
+    def __enter__(self):
+        self._process = subprocess.Popen(
+            [str(ROOT / "build" / "bin" / "responsesws-server"), "--exit-with-stdin"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.url = self._process.stdout.readline().split()[-1]
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+
+
 def pinned(command, core):
     return command if core is None else ["taskset", "-c", str(core), *command]
 
@@ -399,19 +414,32 @@ def memory(arguments):
                 for _ in range(arguments.rounds):
                     with Server() as server:
                         url, *ca = getattr(server, transport)
-                        done = subprocess.run(
-                            [str(BUILD / program), url, str(count), *ca], env=environment(),
-                            capture_output=True, text=True, timeout=SECONDS_MAX)
-                    if done.returncode != 0:
-                        raise RuntimeError(f"{label}, {count} connections: {done.stderr}")
-                    values.append(json.loads(done.stdout)["kib_per_connection"])
+                        values.append(idle_connection(program, url, count, *ca))
                 facts["results"][f"{label}, {count}, {transport}"] = values
                 middle, ends = spread(values, 1)
                 cells.append(f"{middle} ({ends})")
             print(f"| {label} | {count:,} | " + " | ".join(cells) + " |", flush=True)
     for label, reason in missing.items():
         print(f"| {label} | missing: {reason} | | |")
+    # 4 KiB of input: both directions have used their compression's window.
+    count, values = arguments.connections[0], []
+    for _ in range(arguments.rounds):
+        with CompressingServer() as server:
+            values.append(idle_connection("memory_ours", server.url, count, "", "4096"))
+    facts["results"][f"ours, compressing, {count}, plain"] = values
+    middle, ends = spread(values, 1)
+    print(f"| ours, compressing | {count:,} | {middle} ({ends}) | |", flush=True)
     write_report("memory.json", facts)
+
+
+def idle_connection(program, url, count, *more):
+    """KiB of one, by one run of the program."""
+    done = subprocess.run(
+        [str(BUILD / program), url, str(count), *more], env=environment(), capture_output=True,
+        text=True, timeout=SECONDS_MAX)
+    if done.returncode != 0:
+        raise RuntimeError(f"{program}, {count} connections: {done.stderr}")
+    return json.loads(done.stdout)["kib_per_connection"]
 
 
 def main():

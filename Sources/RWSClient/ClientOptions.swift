@@ -78,7 +78,7 @@ public struct ClientOptions: Sendable {
   /// Bytes of one sent message before compression, at most 1 GiB; a larger request fails at once with
   /// `messageTooLarge`. nil: 16 MiB for OpenAI's hosts, which refuse more, else 64 MiB.
   public var sentMessageBytesMax: Int?
-  /// Saves most of a request that repeats instructions and tools; costs up to 80 KiB per idle connection.
+  /// Saves most of a request that repeats instructions and tools; costs up to 100 KiB per idle connection.
   public var compression = Compression.automatic
   /// Shorter messages are sent uncompressed.
   public var compressionThreshold = 1024
