@@ -5,7 +5,7 @@ SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
         test-readme test-scanner test-sim test-tokens test-packaging test-bench test-fuzz test-conformance asan tsan \
-        sanitizers fuzz sim sim-mutants conformance bench bench-memory bench-session bench-tokens \
+        sanitizers fuzz sim sim-mutants sessions conformance bench bench-memory bench-session bench-tokens \
         dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
@@ -61,6 +61,11 @@ conformance: build
 
 fuzz: test-dependencies
 	@scripts/fuzz --time $(TIME) $(TARGETS)
+
+# 1,000 sessions of one client, each with a tool loop of 20 turns, on a server with lanes and one without.
+sessions: build test-dependencies
+	@RESPONSESWS_TEST_SESSIONS=1000 build/venv/bin/python -m pytest -q -p no:cacheprovider --durations=2 \
+	  bindings/python/tests/test_sessions.py -k hundreds
 
 # The machine against a simulated network, clock and server. SEED=n runs one seed again and shows what happens.
 sim: build
