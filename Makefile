@@ -4,8 +4,9 @@
 SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
-        test-readme test-scanner test-sim test-tokens test-packaging test-bench test-fuzz test-conformance asan tsan \
-        sanitizers fuzz sim sim-mutants sessions conformance bench bench-memory bench-session bench-tokens \
+        test-readme test-scanner test-sim test-cuts test-tokens test-packaging test-bench test-fuzz test-conformance \
+        asan tsan sanitizers fuzz sim sim-mutants sessions cuts rotation conformance \
+        bench bench-memory bench-session bench-tokens \
         dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
@@ -39,14 +40,13 @@ build/bin/%-c: bindings/c/examples/%.c Include/responsesws.h build/.built
 # --- know that it works ------------------------------------------------------------------------
 
 TEST_PARTS := check test-swift test-abi test-python test-server test-readme test-scanner test-sim \
-              test-tokens test-packaging test-bench test-fuzz test-conformance sanitizers
+              test-cuts test-tokens test-packaging test-bench test-fuzz test-conformance sanitizers
 
 test: build test-dependencies
 	@scripts/run-tests $(TEST_PARTS)
 
-check test-abi test-python test-server test-readme test-scanner test-sim test-tokens test-packaging \
-        test-bench test-conformance sanitizers \
-        asan tsan: build test-dependencies
+check test-abi test-python test-server test-readme test-scanner test-sim test-cuts test-tokens \
+        test-packaging test-bench test-conformance sanitizers asan tsan: build test-dependencies
 	@scripts/run-tests $@
 
 # Both build what they need by themselves.
@@ -78,6 +78,14 @@ endif
 # The same with each rule of the machine out of force in turn: each must be noticed.
 sim-mutants: build
 	@scripts/sim-mutants $(RULES)
+
+# A session's connection cut at every byte, plain and over TLS; `make test` has a sample. CUTS="--seed 2".
+cuts: build
+	@Tests/Cuts/run --full $(CUTS)
+
+# Sessions that move to new connections before the server's age limit, for three minutes: what it costs a turn.
+rotation: build
+	@Tests/Cuts/rotation
 
 # A Debian with nothing but what the README asks for, in a chroot (root, network, some minutes).
 fresh:
