@@ -12,6 +12,11 @@ TOOLS = [{
     "parameters": {"type": "object", "properties": {"seen": {"type": "integer"}}},
 }]
 
+# Metadata, and beginnings of which nothing is there yet.
+EMPTY = {
+    "response.created", "response.in_progress", "response.output_item.added", "response.content_part.added",
+}
+
 
 def play(url, tag, policy, **options):
     """Every wait is bounded: by the client's limits, and those by the caller's watchdog."""
@@ -45,8 +50,6 @@ def take(run, session, input):
             elif type == "rws.resent":
                 seen.resends.append(event.data["execution"])
                 seen.output = False
-            elif type.startswith(("response.output_", "response.content_", "response.function_")):
-                seen.output = seen.output or type != "response.output_item.added"
-            elif type == "response.completed":
+            elif type not in EMPTY:
                 seen.output = True
     return turn

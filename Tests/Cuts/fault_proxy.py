@@ -3,6 +3,7 @@ byte by byte, lets it fall silent, delays it. What it passes on it passes on onc
 
 One thread serves all passages. A passage is a port of its own with a fault of its own, so that a connection that
 comes late from an earlier use meets nobody else's fault."""
+import itertools
 import selectors
 import socket
 import struct
@@ -21,7 +22,7 @@ LINGER_NONE = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True)
 class Fault:
-    """Meets the first connection of a passage once `at` bytes of `direction` were passed on."""
+    """Meets a connection once `at` bytes of `direction` were passed on."""
 
     kind: str
     direction: str = DOWN
@@ -33,6 +34,8 @@ class Fault:
 class FaultProxy:
     def __init__(self, target_port):
         self.target = ("127.0.0.1", target_port)
+        # Ports rest for a minute after their use: with one address they would run out in a fast row of connections.
+        self.sources = itertools.cycle(f"127.0.0.{last}" for last in range(2, 250))
         self.selector = selectors.DefaultSelector()
         self._requests = deque()
         self._alarm, self._bell = socket.socketpair()
@@ -45,9 +48,10 @@ class FaultProxy:
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def passage(self, fault=None, delay=0.0):
-        """A new port. `delay` is what each direction takes, in seconds."""
-        passage = Passage(self, fault, delay)
+    def passage(self, faults=(), delay=0.0):
+        """A new port; its first connection meets the first fault, and so on. `delay` is what each direction takes,
+        in seconds."""
+        passage = Passage(self, faults, delay)
         self.call(passage.begin)
         return passage
 
@@ -99,18 +103,21 @@ class FaultProxy:
 
 
 class Passage:
-    """`passed` are the bytes of each connection so far, by direction; `is_struck` once the fault happened."""
-
-    def __init__(self, proxy, fault, delay):
-        self.proxy, self.fault, self.delay = proxy, fault, delay
+    def __init__(self, proxy, faults, delay):
+        self.proxy, self.faults, self.delay = proxy, deque(faults), delay
         self.links = []
-        self.is_struck = False
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
 
     @property
+    def struck(self):
+        """How many faults happened."""
+        return sum(link.is_struck for link in self.links)
+
+    @property
     def passed(self):
+        """The bytes of each connection so far."""
         return [{UP: link.up.passed, DOWN: link.down.passed} for link in self.links]
 
     def begin(self):
@@ -132,11 +139,12 @@ class Passage:
             return
         # On loopback this is done at once, or refused.
         try:
-            server = socket.create_connection(self.proxy.target, 10)
+            server = socket.create_connection(
+                self.proxy.target, 10, source_address=(next(self.proxy.sources), 0))
         except OSError:
             client.close()
             return
-        link = Link(self, client, server, self.fault if not self.links else None)
+        link = Link(self, client, server, self.faults.popleft() if self.faults else None)
         self.links.append(link)
         self.proxy.links.add(link)
         link.start()
@@ -171,6 +179,7 @@ class Link:
         self.up = Lane(UP, client, server)
         self.down = Lane(DOWN, server, client)
         self.held_until = 0.0
+        self.is_struck = False
         self.is_discarding = False
         self.is_blocked = False
         self.is_gone = False
@@ -266,13 +275,13 @@ class Link:
 
     def _is_due_in(self, lane):
         fault = self.fault
-        return (fault is not None and fault.kind != DRIP and not self.passage.is_struck
+        return (fault is not None and fault.kind != DRIP and not self.is_struck
                 and fault.direction == lane.name)
 
     def _strike_if_due(self, lane, now):
         if not self._is_due_in(lane) or lane.passed < self.fault.at:
             return
-        self.passage.is_struck = True
+        self.is_struck = True
         if self.fault.kind == RESET:
             self.drop()
         elif self.fault.kind == STALL:

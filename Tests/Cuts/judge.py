@@ -58,8 +58,9 @@ def tag_of(item):
     return (content if isinstance(content, str) else content[0]["text"]).split(" ")[0]
 
 
-def judge(run, executed, expected):
-    """Sentences on what is wrong. `executed` are the run's contexts by turn; `expected` is its undisturbed text."""
+def judge(run, executed, expected, faults=1):
+    """Sentences on what is wrong. `executed` are the run's contexts by turn; `expected` is its undisturbed text;
+    so many `faults` were to happen."""
     wrong = []
     if run.error is None:
         if run.text != expected:
@@ -69,7 +70,7 @@ def judge(run, executed, expected):
     else:
         if run.error not in CONNECTION_ERRORS:
             wrong.append(f"a cut ended the run with {run.error}")
-        wrong += judge_class(run, len(executed.get(len(run.turns) - 1, [])))
+        wrong += judge_class(run, len(executed.get(len(run.turns) - 1, [])), faults)
     for index, turn in enumerate(run.turns):
         contexts = executed.get(index, [])
         where = f"turn {index + 1} was executed {len(contexts)} times"
@@ -92,7 +93,7 @@ def judge(run, executed, expected):
     return wrong
 
 
-def judge_class(run, count):
+def judge_class(run, count, faults):
     """Whether the error says the truth of how far the request had come."""
     turn, wrong = run.turns[-1], []
     if run.execution in ("not_sent", "rejected") and count:
@@ -102,7 +103,8 @@ def judge_class(run, count):
     if turn.output != (run.execution == "output_seen"):
         seen = "was" if turn.output else "was not"
         wrong.append(f"the error says {run.execution}; output {seen} seen")
-    if run.execution in REPLAYABLE[run.policy]:
+    # After a second failure it tells of both, of which only the first may have been one to replay after.
+    if run.execution in REPLAYABLE[run.policy] and (faults < 2 or not (turn.replays or turn.resends)):
         wrong.append(f"the error says {run.execution}, and `{run.policy}` did not replay it")
     return wrong
 
