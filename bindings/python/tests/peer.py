@@ -5,6 +5,7 @@ A script is a function of a Conversation; it is run for each connection in a thr
 
 import itertools
 import json
+import os
 import socket
 import ssl
 import struct
@@ -121,6 +122,9 @@ class Peer:
                 pass
         self._thread.join(SECONDS)
         assert not self._thread.is_alive()
+        # Which nobody else does.
+        for end in (self._server.shutdown_watcher, self._server.shutdown_notifier):
+            os.close(end)
 
 
 # ------------------------------------------------------------------------- events

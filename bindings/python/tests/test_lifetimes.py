@@ -528,7 +528,9 @@ def test_a_forked_child_gets_errors_and_the_parent_goes_on(serve, certificates, 
 
 
 PROGRAM = """
-import sys, threading, responsesws
+import signal, sys, threading, responsesws
+# A shell that runs the tests in the background has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 url, ca_file, end = sys.argv[1:]
 client = responsesws.Client(url, api_key="sk-1", ca_file=ca_file or None,
                             log=lambda level, line: None, log_level=responsesws.LOG_DEBUG)
