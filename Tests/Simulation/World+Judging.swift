@@ -104,6 +104,8 @@ extension World {
     if turn.agent.isChainStored, reason != .elsewhere {
       Violation.report("\(turn.tag): the server had stored what was sent again (\(reason))")
     }
+    // A successor that came too late may have taken the place of a context in the phase without faults, too.
+    guard reason != .cancelled else { return }
     let areLanesKnown = conditions.lanes == .supported && (conditions.areLanesKnown || isEchoSeen)
     let isStillThere = turn.agent.lastConnection.flatMap { links[$0] }.map { $0.limitTold == nil } ?? false
     guard !hasFaults, turn.agent.remaining == 1, liveAgents.count <= 16, areLanesKnown, isStillThere

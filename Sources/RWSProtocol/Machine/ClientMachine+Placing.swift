@@ -174,8 +174,12 @@ extension ClientMachine {
       source.connection[source.lane].pendingForks += 1
     }
     let isDelta = planned.fullReason == nil
+    let held = connection[seat.lane].heldSteers
+    connection[seat.lane].heldSteers = nil
+    let areHeldHere =
+      held?.session == turn.session.id && held?.responseID == turn.session.chain.anchor?.responseID
     if !turn.session.pendingSteers.isEmpty, isDelta, holds(.pendingSteerIsCommitted),
-      turn.session.chain.isAnchored(at: seat) || !holds(.pendingSteerNeedsItsLane)
+      areHeldHere || !holds(.pendingSteerNeedsItsLane)
     {
       turn.steersAhead = turn.session.pendingSteers
     } else {

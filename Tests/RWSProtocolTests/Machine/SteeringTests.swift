@@ -297,6 +297,16 @@ import Testing
     #expect(driver.steers[steer]?.last == .pending)
   }
 
+  @Test("A pending steer is committed though another session had the lane meanwhile, but sent nothing")
+  func pendingAfterVisitor() throws {
+    let (driver, steer) = try pendingSteer(#"{"model":"m","store":true}"#)
+    let visitor = driver.openSession()
+    driver.connect(visitor)
+    let next = try driver.start(#"[{"type":"function_call_output","call_id":"c1","output":"x"}]"#)
+    driver.answer(try #require(driver.request(next)), "r2")
+    #expect(driver.steers[steer]?.last == .committed)
+  }
+
   @Test("A failure about a response that nobody waits for does not touch another lane")
   func failureOfNobody() throws {
     let (driver, turn) = try running()
