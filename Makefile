@@ -79,7 +79,7 @@ endif
 sim-mutants: build
 	@scripts/sim-mutants $(RULES)
 
-# A session's connection cut at every byte, plain and over TLS; `make test` has a sample. CUTS="--seed 2".
+# A session's connection cut at every byte, plain and over TLS, some 12 minutes; `make test` has a sample. CUTS="--seed 2".
 cuts: build
 	@Tests/Cuts/run --full $(CUTS)
 

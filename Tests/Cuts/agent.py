@@ -18,7 +18,7 @@ EMPTY = {
 }
 
 
-def play(url, tag, policy, **options):
+def play(url, tag, padding, policy, **options):
     """Every wait is bounded: by the client's limits, and those by the caller's watchdog."""
     options = {"connect_timeout": SECONDS, "turn_timeout": SECONDS, "retry_backoff": 0, **options}
     run = SeenRun(tag, policy)
@@ -26,7 +26,7 @@ def play(url, tag, policy, **options):
             url, api_key="any", proxy="", transport="websocket", replay=POLICIES[policy], **options) as client:
         session = client.session(model="rules", store=False, tools=TOOLS)
         try:
-            calls = take(run, session, f"{tag} TOOL LOOP").calls
+            calls = take(run, session, f"{tag} TOOL LOOP{padding}").calls
             calls = take(run, session, [call.output({"remaining": 1}) for call in calls]).calls
             # RECALL: the text depends on all that the server holds of the chain.
             question = {"type": "message", "role": "user", "content": "RECALL"}

@@ -64,7 +64,7 @@ def judge(run, executed, expected, faults=1):
     wrong = []
     if run.error is None:
         if run.text != expected:
-            wrong.append(f"the final text is {run.text!r}, undisturbed {expected!r}")
+            wrong.append(f"the final text is {run.text[:200]!r}, undisturbed {expected[:200]!r}")
         if len(run.turns) != len(CONTEXTS):
             wrong.append(f"{len(run.turns)} turns instead of {len(CONTEXTS)}")
     else:

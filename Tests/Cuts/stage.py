@@ -1,5 +1,6 @@
 """The real library and the real local server with the fault proxy between them."""
 import os
+import random
 import socket
 import ssl
 import sys
@@ -18,7 +19,9 @@ from judge import ALWAYS, NEVER, SAFE  # noqa: E402
 from servers import LocalServer  # noqa: E402
 
 POLICIES = (NEVER, SAFE, ALWAYS)
-PLAIN, TLS = "plain", "tls"
+PLAIN, TLS, PLAIN_LONG, TLS_LONG = "plain", "tls", "plain-long", "tls-long"
+# So long that messages take several frames of TLS, reads and writes; and nothing to compress.
+LONG_TEXT = " " + random.Random(1).randbytes(15_000).hex()
 STALL_SECONDS = 0.05
 SIZE_SLACK = 100
 """Compression makes the sizes of runs differ by less."""
@@ -26,19 +29,19 @@ SIZE_SLACK = 100
 
 @dataclass(frozen=True)
 class Case:
-    setup: str
+    stage: str
     policy: str
     faults: tuple = ()
     """Of the first connection, of the second, …"""
 
     def __str__(self):
-        return ",".join([self.setup, self.policy, *(f"{f.direction}:{f.at}:{f.kind}" for f in self.faults)])
+        return ",".join([self.stage, self.policy, *(f"{f.direction}:{f.at}:{f.kind}" for f in self.faults)])
 
     @classmethod
     def parse(cls, text):
-        setup, policy, *faults = text.split(",")
+        stage, policy, *faults = text.split(",")
         parts = (fault.split(":") for fault in faults)
-        return cls(setup, policy, tuple(
+        return cls(stage, policy, tuple(
             Fault(kind, direction, int(at), STALL_SECONDS) for direction, at, kind in parts))
 
     def must_be_met(self, sizes):
@@ -57,15 +60,17 @@ class Stage:
     def __init__(self, name, directory):
         self.name = name
         self._log = directory / f"{name}.log"
-        authority = directory / "ca.pem"
-        tls = ["--tls", "--write-ca", str(authority)] if name == TLS else []
+        self._is_tls = name in (TLS, TLS_LONG)
+        self._padding = LONG_TEXT if name in (PLAIN_LONG, TLS_LONG) else ""
+        authority = directory / f"{name}.pem"
+        tls = ["--tls", "--write-ca", str(authority)] if self._is_tls else []
         self._server = LocalServer(ROOT, "--log", str(self._log), *tls)
         self._port = int(self._server.url.rsplit(":", 1)[1].split("/")[0])
         self._scheme = self._server.url.split(":")[0]
-        self._options = {"ca_file": str(authority)} if name == TLS else {"compression": False}
-        if name == TLS:
-            # Instead of the system's certificates: reading those takes most of the time of a short run.
-            os.environ.update(SSL_CERT_FILE=str(authority), SSL_CERT_DIR=str(directory / "none"))
+        self._options = {"ca_file": str(authority)} if self._is_tls else {"compression": False}
+        if self._is_tls:
+            # No system's certificates: reading those takes most of the time of a short run.
+            os.environ.update(SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=str(directory / "none"))
         self._proxy = FaultProxy(self._port)
         self._number = 0
         self.expected = None
@@ -81,7 +86,7 @@ class Stage:
         with self._proxy.passage(case.faults) as passage:
             # The certificate is for localhost and its addresses.
             url = f"{self._scheme}://127.0.0.1:{passage.port}/v1"
-            run = play(url, f"run{self._number:07}", case.policy, **options)
+            run = play(url, f"run{self._number:07}", self._padding, case.policy, **options)
             return run, passage.passed, passage.struck
 
     def record(self):
@@ -110,7 +115,7 @@ class Stage:
 
     def _ask(self):
         with socket.create_connection(("127.0.0.1", self._port), 10) as connection:
-            if self.name == TLS:
+            if self._is_tls:
                 context = ssl.create_default_context(cafile=self._options["ca_file"])
                 connection = context.wrap_socket(connection, server_hostname="127.0.0.1")
             connection.sendall(b"GET /v1/models HTTP/1.1\r\nHost: l\r\nAuthorization: Bearer any\r\n"
