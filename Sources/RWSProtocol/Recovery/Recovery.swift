@@ -88,10 +88,12 @@ struct Recovery {
     }
   }
 
-  /// A first connection that fails is more likely a wrong setting than an outage, and the caller waits for it.
+  /// A first connection that fails is more likely a wrong setting than an outage, and the caller waits for it. Where one
+  /// was open before, a handshake that breaks off is a server that restarts.
   private func isWorthAnotherDial(_ error: ResponsesError, _ route: Route) -> Bool {
-    guard error.isRetryable else { return false }
-    return route.hasConnected || error.status == .overloaded || error.status == .rateLimited
+    let isBrokenOff = error.status == .handshake || error.status == .tls
+    if route.hasConnected { return error.isRetryable || isBrokenOff }
+    return error.isRetryable && (error.status == .overloaded || error.status == .rateLimited)
   }
 
   private func cause(_ turn: ActiveTurn, refusedWith error: ResponsesError) -> Cause? {

@@ -214,13 +214,15 @@ import Testing
 
   // MARK: Connecting
 
-  @Test("A first connection that fails is told at once; a route that worked is tried again")
-  func redial() throws {
+  @Test(
+    "A first connection that fails is told at once; a route that worked is tried again",
+    arguments: [Status.connectRefused, .handshake, .tls])
+  func redial(status: Status) throws {
     let driver = try driver()
-    let refused = ResponsesError(.connectRefused, "refused")
+    let refused = ResponsesError(status, "refused")
     let first = try driver.start(user)
     driver.lose(refused)
-    #expect(driver.ends[first]?.error?.status == .connectRefused)
+    #expect(driver.ends[first]?.error?.status == status)
     try driver.start(user)
     driver.open()
     driver.answer("r")
