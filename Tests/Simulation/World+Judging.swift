@@ -104,8 +104,11 @@ extension World {
     if turn.agent.isChainStored, reason != .elsewhere {
       Violation.report("\(turn.tag): the server had stored what was sent again (\(reason))")
     }
-    // A successor that came too late may have taken the place of a context in the phase without faults, too.
-    guard reason != .cancelled else { return }
+    // Whose steer had no answer in time has left its lane, for a late successor may take the context's place there.
+    let hasLeft = steers.values.contains {
+      if case .unknown = $0.state { $0.agent === turn.agent } else { false }
+    }
+    guard !hasLeft else { return }
     let areLanesKnown = conditions.lanes == .supported && (conditions.areLanesKnown || isEchoSeen)
     let isStillThere = turn.agent.lastConnection.flatMap { links[$0] }.map { $0.limitTold == nil } ?? false
     guard !hasFaults, turn.agent.remaining == 1, liveAgents.count <= 16, areLanesKnown, isStillThere
