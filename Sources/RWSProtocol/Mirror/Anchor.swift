@@ -13,9 +13,12 @@ struct Anchor {
   /// forks from it.
   func missing(on seat: Seat) -> FullReason? {
     let route = seat.connection.route
-    // A fork in its source's place would get the source's steers.
+    // A fork in its source's place would get the source's steers, the source those that it was told to be unknown when
+    // it went on elsewhere.
+    let tenant = seat.connection[seat.lane].tenant
     if let held = seat.connection[seat.lane].heldSteers, held.responseID == responseID,
-      held.session != seat.connection[seat.lane].tenant?.id, route.holds(.foreignSteersAreFull)
+      held.session != tenant?.id || tenant?.pendingSteers.isEmpty != false,
+      route.holds(.foreignSteersAreFull)
     {
       return .elsewhere
     }
