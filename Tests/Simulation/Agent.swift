@@ -34,6 +34,10 @@ final class Agent {
   /// Of the last committed turn.
   var lastConnection: ConnectionID?
   var committed: SimTurn.Wanted?
+  /// A turn since then was sent and did not end well: its response may take the context's place.
+  var isInterrupted = false
+
+  private var forms: [Int: String] = [:]
 
   init(_ id: SessionID) { self.id = id }
 
@@ -49,8 +53,16 @@ final class Agent {
   }
 
   /// An item as this caller writes it down.
-  func form(of text: String) -> String {
-    guard manner.rewrites, let value = try? JSONValue(parsing: text), value["type"] != nil,
+  func form(of item: Int, in items: ItemTable) -> String {
+    guard manner.rewrites else { return items[item].text }
+    if let form = forms[item] { return form }
+    let form = Self.rewritten(items[item].text)
+    forms[item] = form
+    return form
+  }
+
+  private static func rewritten(_ text: String) -> String {
+    guard let value = try? JSONValue(parsing: text), value["type"] != nil,
       !value.members.contains(where: { $0.key == "n" })
     else { return text }
     let members = value.members.reversed().map {
@@ -132,9 +144,9 @@ final class SimTurn {
     if event.kind == .notice { noticed(event) }
     types.append(event.kind == .error ? "error" : event.type)
     guard event.type == "response.created" else { return }
-    let id = event.response.split(separator: "\"").dropFirst(3).first ?? ""
+    let id = event.response.utf8.split(separator: UInt8(ascii: "\"")).dropFirst(3).first ?? Substring().utf8
     if !responseID.isEmpty { types.append("(a second response \(id))") }
-    responseID = String(id)
+    responseID = String(Substring(id))
   }
 
   /// nil: created first, then output, the end last, each once.

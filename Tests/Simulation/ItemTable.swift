@@ -14,11 +14,11 @@ final class ItemTable {
     let isBare: Bool
     /// Holds what the service refuses in input.
     let isUnclean: Bool
-    /// What it says, whoever wrote it down: without what may be missing, members in order.
-    let meaning: String
   }
 
   private(set) var items: [Item] = []
+  /// What each says, whoever wrote it down: without what may be missing, members in order. Few are ever asked.
+  private var meanings: [Int: String] = [:]
   private var numbers: [String: Int] = [:]
 
   subscript(number: Int) -> Item { items[number] }
@@ -39,10 +39,17 @@ final class ItemTable {
         isModelMade: type == "message" && value["role"]?.string == "assistant"
           || type.hasSuffix("_call") || type == "compaction" || type == "vendor_item",
         isBare: type == "reasoning" && value["encrypted_content"] == nil,
-        isUnclean: value.members.contains { $0.key == "created_by" || $0.value.isNull },
-        meaning: Self.meaning(value, type, isTop: true)))
+        isUnclean: value.members.contains { $0.key == "created_by" || $0.value.isNull }))
     numbers[text] = items.count - 1
     return items.count - 1
+  }
+
+  private func meaning(of number: Int) -> String {
+    if let meaning = meanings[number] { return meaning }
+    let item = items[number]
+    let meaning = (try? JSONValue(parsing: item.text)).map { Self.meaning($0, item.type, isTop: true) } ?? ""
+    meanings[number] = meaning
+    return meaning
   }
 
   private static func meaning(_ value: JSONValue, _ type: String, isTop: Bool) -> String {
@@ -99,7 +106,7 @@ final class ItemTable {
       guard index < right.count else { return "item \(index) is too much: \(items[left[index]].text)" }
       let (one, other) = (left[index], right[index])
       if one == other { continue }
-      let isSame = items[one].meaning == items[other].meaning
+      let isSame = meaning(of: one) == meaning(of: other)
       // The id of a message goes with the reasoning before it.
       if isSame, !isVerbatim || items[other].isUnclean || items[other].type == "message" { continue }
       return "item \(index) is \(items[one].text) instead of \(items[other].text)"

@@ -56,9 +56,9 @@ final class ModelServer {
   }
 
   /// The response ended early.
-  func cut(_ turn: String, _ responseID: String, _ output: [String]) {
+  func cut(_ turn: String, _ responseID: String, _ output: [Int]) {
     guard let index = executions[turn]?.firstIndex(where: { $0.responseID == responseID }) else { return }
-    executions[turn]?[index].output = output.map(items.intern)
+    executions[turn]?[index].output = output
   }
 
   func noteApplied(_ steer: Int) { appliedSteers[steer, default: 0] += 1 }

@@ -4,13 +4,12 @@ import RWSJSON
 extension ServerConnection {
   private static let steersMax = 3
 
-  func steer(_ request: JSONValue) {
-    let names = Set(request.members.map(\.key))
-    if names != ["type", "previous_response_id", "input"] {
-      Violation.report("a steer with the fields \(names.sorted())")
+  func steer(_ request: ServerRequest) {
+    if request.names.sorted() != ["input", "previous_response_id", "type"] {
+      Violation.report("a steer with the fields \(request.names.sorted())")
     }
-    let target = request["previous_response_id"]?.string ?? ""
-    let input = (request["input"]?.elements ?? []).map { String(decoding: $0.bytes, as: UTF8.self) }
+    let target = request.previous ?? ""
+    let input = request.input
     if target.isEmpty { Violation.report("a steer that names no response") }
     let number = input.first.flatMap(Self.number)
     guard let number else { return Violation.report("a steer that nobody asked for: \(input)") }
@@ -35,7 +34,7 @@ extension ServerConnection {
   /// It has begun, and nothing was shown that a caller would have to answer.
   func isInterruptible(_ response: RunningResponse) -> Bool {
     response.isInterrupted && response.ending == .completed
-      && response.shown.allSatisfy { !server.items[server.items.intern(response.output[$0])].isCall }
+      && response.shown.allSatisfy { !server.items[response.output[$0]].isCall }
   }
 
   /// A response has ended: what was steered into it goes on, waits, or fails.
@@ -46,7 +45,7 @@ extension ServerConnection {
       for steer in steers { fail(name, steer.id, "response_not_active", response.id) }
       return finish(name)
     }
-    let items = response.output.map { server.items[server.items.intern($0)] }
+    let items = response.output.map { server.items[$0] }
     let calls = items.filter(\.isCall).compactMap(\.callID)
     if items.contains(where: \.isUnfinished) {
       for steer in steers { fail(name, steer.id, "successor_creation_failed", response.id) }
@@ -76,13 +75,13 @@ extension ServerConnection {
 
   private func succeed(_ response: RunningResponse, _ name: String) {
     let context =
-      response.context + response.output.map(server.items.intern) + Self.input(of: response.steers, server)
+      response.context + response.output + Self.input(of: response.steers, server)
     let turn = Self.successor(of: response.turn)
-    let output = server.answer(turn, isStored: response.request["store"]?.bool ?? true, isTriggered: false)
+    let output = server.answer(turn, isStored: response.request.isStored, isTriggered: false)
     let successor = RunningResponse(
       id: server.makeID("resp"), turn: turn, sent: -1, request: response.request,
       context: context, settings: response.settings, isStored: response.isStored, isDelta: true,
-      isWarmUp: false, output)
+      output: output.items.map(server.items.intern), output.ending)
     successor.steersAhead = response.steers
     run(successor, name)
   }

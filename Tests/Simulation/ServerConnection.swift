@@ -37,20 +37,20 @@ final class ServerConnection {
   // MARK: Requests
 
   func receive(_ text: [UInt8], sent: Int64) {
-    guard let request = try? JSONValue(parsing: text) else {
+    guard let request = ServerRequest(text) else {
       return Violation.report("the client sent what is no JSON")
     }
-    switch request["type"]?.string {
+    switch request.type {
     case "response.create": break
     case "response.steer": return steer(request)
-    default: return Violation.report("the client sent a \(request["type"]?.string ?? "thing without type")")
+    default: return Violation.report("the client sent a \(request.type)")
     }
-    let streamID = request["stream_id"]?.string
+    let streamID = request.streamID
     if streamID != nil, server.conditions.lanes == .refused {
       return clock.after(5) { [self] in
         send(
           #"{"type":"error","status":400,"error":{"type":"invalid_request_error","code":"unknown_parameter","param":"stream_id","message":"no"}}"#,
-          Self.turn(of: request))
+          request.turn)
       }
     }
     let name = server.conditions.lanes == .supported ? streamID ?? "" : Self.onlyLane
@@ -58,7 +58,7 @@ final class ServerConnection {
       Violation.report("a 33rd named lane: \(name)")
     }
     if lanes[name]?.isSuccessorDue == true {
-      Violation.report("\(Self.turn(of: request)) was sent while a successor is due")
+      Violation.report("\(request.turn) was sent while a successor is due")
     }
     lanes[name, default: .init()].queue.append((request, sent))
     if lanes.values.reduce(0, { $0 + $1.queue.count + ($1.isBusy ? 1 : 0) }) > 16 {
@@ -85,19 +85,16 @@ final class ServerConnection {
     advance(name)
   }
 
-  private func begin(_ request: JSONValue, _ name: String, _ sent: Int64) {
-    let turn = Self.turn(of: request)
-    let input = (request["input"]?.elements ?? []).map {
-      server.items.intern(String(decoding: $0.bytes, as: UTF8.self))
-    }
-    let isStored = request["store"]?.bool ?? true
+  private func begin(_ request: ServerRequest, _ name: String, _ sent: Int64) {
+    let turn = request.turn
+    let input = request.input.map(server.items.intern)
+    let isStored = request.isStored
     if let problem = server.items.problem(inInput: input, isStored: isStored) {
       Violation.report("\(turn): the service would refuse this input: \(problem)")
     }
     var settings = ModelServer.Instructions(
-      model: request["model"]?.string ?? "", instructions: request["instructions"]?.string ?? "",
-      tools: request["tools"].map { String(decoding: $0.bytes, as: UTF8.self) } ?? "")
-    let previous = request["previous_response_id"]?.string
+      model: request.model, instructions: request.instructions ?? "", tools: request.tools)
+    let previous = request.previous
     var context: [Int] = []
     var isWholeStored = isStored
     if let previous {
@@ -106,7 +103,7 @@ final class ServerConnection {
         return refuse(name, request, 400, "previous_response_not_found")
       }
       if server.conditions.keepsInstructions {
-        if request["instructions"] != nil {
+        if request.instructions != nil {
           Violation.report("\(turn): instructions together with previous_response_id")
         }
         settings.instructions = found.instructions
@@ -126,16 +123,15 @@ final class ServerConnection {
       let (status, code) = Self.refusals[server.random.below(Self.refusals.count)]
       return refuse(name, request, status, code)
     }
-    let isWarmUp = request["generate"]?.bool == false
     let last = input.last.map { server.items[$0].type }
     let output =
-      isWarmUp
+      request.isWarmUp
       ? ModelOutput()
       : server.answer(turn, isStored: isStored, isTriggered: last == "compaction_trigger")
     let response = RunningResponse(
       id: server.makeID("resp"), turn: turn, sent: sent, request: request, context: context,
-      settings: settings, isStored: isWholeStored, isDelta: previous != nil, isWarmUp: isWarmUp,
-      output)
+      settings: settings, isStored: isWholeStored, isDelta: previous != nil,
+      output: output.items.map(server.items.intern), output.ending)
     response.steersAhead = steersAhead
     run(response, name)
   }
@@ -168,11 +164,11 @@ final class ServerConnection {
         ))
       guard !isToldLater else { continue }
       response.events.append(
-        (#"{"type":"response.output_item.done",\#(echo)"output_index":\#(index),"item":\#(item)}"#, index))
+        (#"{"type":"response.output_item.done",\#(echo)"output_index":\#(index),"item":\#(server.items[item].text)}"#, index))
     }
     let execution = ModelServer.Execution(
       turn: response.turn, context: response.context, settings: response.settings,
-      output: response.output.map(server.items.intern), responseID: response.id,
+      output: response.output, responseID: response.id,
       isDelta: response.isDelta)
     clock.after(delay()) { [self] in
       // At the age limit nothing is generated for requests without `created`.
@@ -225,9 +221,8 @@ final class ServerConnection {
     // The cache changes with the terminal event, as the client sees it.
     switch response.ending {
     case .completed, .incomplete:
-      let output = response.output.map(server.items.intern)
       lose(name, .replaced(by: response.turn, sent: response.sent))
-      let context = response.context + output
+      let context = response.context + response.output
       lanes[name]?.latest = ServerLane.Cached(
         id: response.id, context: context, instructions: response.settings.instructions,
         isStored: response.isStored)
@@ -260,7 +255,7 @@ final class ServerConnection {
     }
     let output =
       server.conditions.telling == .doneOnly
-      ? "" : #","output":[\#(response.output.joined(separator: ","))]"#
+      ? "" : #","output":[\#(response.output.map { server.items[$0].text }.joined(separator: ","))]"#
     send(
       #"{"type":"response.\#(status)",\#(echo(name))"response":{"id":"\#(response.id)","status":"\#(status)"\#(details)\#(output)\#(usage(response))}}"#,
       response.turn)
@@ -269,19 +264,20 @@ final class ServerConnection {
   /// Counted by a rule of its own; some servers do not say.
   private func usage(_ response: RunningResponse) -> String {
     guard server.conditions.reportsUsage else { return "" }
-    func tokens(_ texts: [String]) -> Int { texts.reduce(0) { $0 + 3 + $1.utf8.count / 4 } }
+    func tokens(_ text: String) -> Int { 3 + text.utf8.count / 4 }
+    func tokens(_ items: [Int]) -> Int { items.reduce(0) { $0 + tokens(server.items[$1].text) } }
     let input =
-      tokens(server.items.view(response.context).map { server.items[$0].text })
-      + tokens([response.settings.instructions, response.settings.tools])
-    let reasoning = response.output.filter { $0.hasPrefix(#"{"id":"rs"#) }
+      tokens(server.items.view(response.context)) + tokens(response.settings.instructions)
+      + tokens(response.settings.tools)
+    let reasoning = response.output.filter { server.items[$0].type == "reasoning" }
     return
       #","usage":{"input_tokens":\#(input),"output_tokens":\#(tokens(response.output)),"output_tokens_details":{"reasoning_tokens":\#(tokens(reasoning))}}"#
   }
 
-  func refuse(_ name: String, _ request: JSONValue, _ status: Int, _ code: String) {
+  func refuse(_ name: String, _ request: ServerRequest, _ status: Int, _ code: String) {
     clock.after(Int64(server.random.below(20))) { [self] in
       guard !isGone else { return }
-      send(errorEvent(name, status, code), Self.turn(of: request))
+      send(errorEvent(name, status, code), request.turn)
       finish(name)
     }
   }
@@ -309,8 +305,6 @@ final class ServerConnection {
 
   func tell(_ event: String) { send(event, nil) }
 
-  static func turn(of request: JSONValue) -> String { request["metadata"]?["turn"]?.string ?? "?" }
-
   // MARK: The cache
 
   /// Why a response is not in the cache any more.
@@ -332,9 +326,9 @@ final class ServerConnection {
   func evict() { for name in lanes.keys.sorted() { lose(name, .fault) } }
 
   /// A failed continuation evicts its parent, on its own lane only.
-  private func evictParent(of request: JSONValue, _ name: String, _ sent: Int64) {
-    guard let parent = request["previous_response_id"]?.string, lanes[name]?.latest?.id == parent else { return }
-    lose(name, .failure(of: Self.turn(of: request), sent: sent))
+  private func evictParent(of request: ServerRequest, _ name: String, _ sent: Int64) {
+    guard let parent = request.previous, lanes[name]?.latest?.id == parent else { return }
+    lose(name, .failure(of: request.turn, sent: sent))
   }
 
   private func find(_ id: String) -> ServerLane.Cached? {

@@ -1,5 +1,3 @@
-import RWSJSON
-
 /// What one lane of one connection has in its cache, and what runs there.
 struct ServerLane {
   struct Cached {
@@ -19,7 +17,7 @@ struct ServerLane {
   }
 
   var latest: Cached?
-  var queue: [(request: JSONValue, sent: Int64)] = []
+  var queue: [(request: ServerRequest, sent: Int64)] = []
   var running: RunningResponse?
   /// Steers that wait for the outputs of this response's calls.
   var pending: (parent: String, steers: [Steer])?
@@ -33,27 +31,27 @@ final class RunningResponse {
   let id: String
   let turn: String
   let sent: Int64
-  let request: JSONValue
+  let request: ServerRequest
   let context: [Int]
   let settings: ModelServer.Instructions
   let isStored: Bool
   let isDelta: Bool
-  let isWarmUp: Bool
-  var output: [String]
+  var output: [Int]
   var ending: ModelOutput.Ending
   /// And the item that each is the last one of.
   var events: [(text: String, item: Int?)] = []
   var shown: Set<Int> = []
   var steers: [ServerLane.Steer] = []
+  var isWarmUp: Bool { request.isWarmUp }
   /// At the head of its input.
   var steersAhead: [ServerLane.Steer] = []
   /// The first steer ends it early.
   var isInterrupted = false
 
   init(
-    id: String, turn: String, sent: Int64, request: JSONValue, context: [Int],
-    settings: ModelServer.Instructions, isStored: Bool, isDelta: Bool, isWarmUp: Bool,
-    _ output: ModelOutput
+    id: String, turn: String, sent: Int64, request: ServerRequest, context: [Int],
+    settings: ModelServer.Instructions, isStored: Bool, isDelta: Bool, output: [Int],
+    _ ending: ModelOutput.Ending
   ) {
     self.id = id
     self.turn = turn
@@ -63,8 +61,7 @@ final class RunningResponse {
     self.settings = settings
     self.isStored = isStored
     self.isDelta = isDelta
-    self.isWarmUp = isWarmUp
-    self.output = output.items
-    ending = output.ending
+    self.output = output
+    self.ending = ending
   }
 }

@@ -142,7 +142,7 @@ extension World {
     }
     // What is sent whole is the caller's own word: it leaves out what the service refuses.
     before = turn.changedHistory ?? before
-    let all = before.map { agent.form(of: items[$0].text) } + new
+    let all = before.map { agent.form(of: $0, in: items) } + new
     let json = Array(("[" + all.joined(separator: ", ") + "]").utf8)
     let history = machine.history(agent.id)
     return .whole(try json.withUnsafeBytes { try WholeHistory($0, against: history) })
@@ -218,7 +218,7 @@ extension World {
 
 extension String {
   fileprivate func replacingOccurrences(_ part: String) -> String {
-    split(separator: part, omittingEmptySubsequences: false).joined()
+    holds(part) ? split(separator: part, omittingEmptySubsequences: false).joined() : self
   }
 
   fileprivate var prefixLine: String { String(prefix(160)) }

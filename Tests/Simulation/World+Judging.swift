@@ -19,7 +19,7 @@ extension World {
     }
     switch end.outcome {
     case .completed, .incomplete: commit(turn, end)
-    case .failed, .cancelled, .running: break
+    case .failed, .cancelled, .running: agent.isInterrupted = agent.isInterrupted || turn.connection != nil
     }
     guard !agent.isClosed else { return }
     clock.after(Int64(random.below(200))) { [self] in startTurn(agent) }
@@ -44,6 +44,7 @@ extension World {
     agent.history = (turn.contextBefore ?? []) + input + execution.output
     agent.openCalls = execution.output.filter { items[$0].isCall }
     agent.committed = turn.wanted
+    agent.isInterrupted = false
     agent.lastConnection = turn.connection
     agent.isChainStored = turn.isStored && (!end.stats.isDelta || agent.isChainStored)
   }
@@ -111,7 +112,7 @@ extension World {
     guard !hasLeft else { return }
     let areLanesKnown = conditions.lanes == .supported && (conditions.areLanesKnown || isEchoSeen)
     let isStillThere = turn.agent.lastConnection.flatMap { links[$0] }.map { $0.limitTold == nil } ?? false
-    guard !hasFaults, turn.agent.remaining == 1, liveAgents.count <= 16, areLanesKnown, isStillThere
+    guard !hasFaults, !turn.agent.isInterrupted, turn.agent.remaining == 1, liveAgents.count <= 16, areLanesKnown, isStillThere
     else { return }
     Violation.report("\(turn.tag): sent again without need (\(reason))")
   }
@@ -193,7 +194,7 @@ extension World {
   func judgeDial() {
     if links.count > conditions.connectionsMax { Violation.report("\(links.count) connections") }
     dials.append(clock.now)
-    for (count, time) in dials.reversed().enumerated() {
+    for (count, time) in dials.suffix(100).reversed().enumerated() {
       let allowed = conditions.connectBurst + Int((clock.now - time) / conditions.connectInterval) + 1
       if count + 1 > allowed { Violation.report("\(count + 1) dials in \(clock.now - time)") }
     }

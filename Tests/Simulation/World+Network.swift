@@ -46,9 +46,10 @@ extension World {
     for (text, ended) in burst {
       trace("  connection \(connection.id.value) -> \(text.prefix(200))")
       if let ended { endTold[ended] = clock.now }
-      if text.contains(#""stream_id":"lane-"#) { isEchoSeen = true }
-      if text.contains("websocket_connection_limit_reached") { link.limitTold = clock.now }
-      Array(text.utf8).withUnsafeBytes { machine.receive(connection, text: $0, now: now) }
+      if !isEchoSeen { isEchoSeen = text.holds(#""stream_id":"lane-"#) }
+      if text.utf8.count < 200, text.holds("websocket_connection_limit_reached") { link.limitTold = clock.now }
+      var text = text
+      text.withUTF8 { machine.receive(connection, text: UnsafeRawBufferPointer($0), now: now) }
     }
     machine.finishedRead(connection, now: now)
     perform()

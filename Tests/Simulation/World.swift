@@ -65,7 +65,7 @@ final class World {
     for agent in liveAgents { agent.remaining = 2 }
     for agent in liveAgents { startTurn(agent) }
     // Two more turns of each agent must end well; the longest limit of a turn is far below this.
-    while step(until: Self.faultsEnd + 300_000), liveAgents.contains(where: { $0.remaining > 0 }) {}
+    while step(until: Self.faultsEnd + 300_000), agents.values.contains(where: { !$0.isClosed && $0.remaining > 0 }) {}
     for agent in liveAgents where agent.remaining > 0 && Violation.found.isEmpty {
       Violation.report("session \(agent.id.value) did not finish: \(agent.remaining) turns left")
     }
