@@ -2,7 +2,7 @@ import RWSJSON
 
 /// The items of one world, each text once: contexts are lists of numbers.
 final class ItemTable {
-  struct Item {
+  final class Item {
     let text: String
     let type: String
     let callID: String?
@@ -10,10 +10,30 @@ final class ItemTable {
     let isAnswer: Bool
     let isUnfinished: Bool
     let isModelMade: Bool
+    let isReasoning: Bool
+    let isCompaction: Bool
+    let isTrigger: Bool
     /// Reasoning without its ciphertext.
     let isBare: Bool
     /// Holds what the service refuses in input.
     let isUnclean: Bool
+
+    init(_ text: String, _ value: JSONValue) {
+      self.text = text
+      type = value["type"]?.string ?? "message"
+      callID = value["call_id"]?.string
+      isCall = type == "function_call" || type == "custom_tool_call"
+      isAnswer = type == "function_call_output" || type == "custom_tool_call_output"
+      isUnfinished = value["status"]?.string == "incomplete" && type.hasSuffix("_call")
+      isModelMade =
+        type == "message" && value["role"]?.string == "assistant"
+        || type.hasSuffix("_call") || type == "compaction" || type == "vendor_item"
+      isReasoning = type == "reasoning"
+      isCompaction = type == "compaction"
+      isTrigger = type == "compaction_trigger"
+      isBare = isReasoning && value["encrypted_content"] == nil
+      isUnclean = value.members.contains { $0.key == "created_by" || $0.value.isNull }
+    }
   }
 
   private(set) var items: [Item] = []
@@ -29,17 +49,7 @@ final class ItemTable {
       Violation.report("an item is no JSON: \(text)")
       return text == "{}" ? 0 : intern("{}")
     }
-    let type = value["type"]?.string ?? "message"
-    items.append(
-      Item(
-        text: text, type: type, callID: value["call_id"]?.string,
-        isCall: type == "function_call" || type == "custom_tool_call",
-        isAnswer: type == "function_call_output" || type == "custom_tool_call_output",
-        isUnfinished: value["status"]?.string == "incomplete" && type.hasSuffix("_call"),
-        isModelMade: type == "message" && value["role"]?.string == "assistant"
-          || type.hasSuffix("_call") || type == "compaction" || type == "vendor_item",
-        isBare: type == "reasoning" && value["encrypted_content"] == nil,
-        isUnclean: value.members.contains { $0.key == "created_by" || $0.value.isNull }))
+    items.append(Item(text, value))
     numbers[text] = items.count - 1
     return items.count - 1
   }
@@ -81,13 +91,13 @@ final class ItemTable {
   /// Of a context, what counts: from the latest compaction on, without triggers, without reasoning that only a server
   /// that stored it can show or that nothing follows.
   func view(_ context: [Int]) -> [Int] {
-    let start = context.lastIndex { items[$0].type == "compaction" } ?? 0
+    let start = context.lastIndex { items[$0].isCompaction } ?? 0
     var seen: [Int] = []
     var isFollowed = false
     for number in context[start...].reversed() {
       let item = items[number]
-      if item.type == "compaction_trigger" { continue }
-      if item.type == "reasoning" {
+      if item.isTrigger { continue }
+      if item.isReasoning {
         if isFollowed, !item.isBare { seen.append(number) }
         continue
       }
@@ -139,9 +149,9 @@ final class ItemTable {
       let item = items[number]
       if item.isUnclean { return "unknown parameter in \(item.text)" }
       if item.isBare, !isStored { return "Item not found: \(item.text)" }
-      if item.type == "compaction_trigger", index != input.count - 1 { return "a trigger that is not last" }
-      guard item.type == "reasoning" else { continue }
-      let next = input[(index + 1)...].first { items[$0].type != "reasoning" }
+      if item.isTrigger, index != input.count - 1 { return "a trigger that is not last" }
+      guard item.isReasoning else { continue }
+      let next = input[(index + 1)...].first { !items[$0].isReasoning }
       guard let next, items[next].isModelMade else {
         return "reasoning without its required following item: \(item.text)"
       }

@@ -34,6 +34,10 @@ for seed in first..<(first + count) {
   world.run()
   turns += world.turnCount
   guard Violation.found.isEmpty else { Report.found(seed, first, mutant) }
+  if mutant == nil, (seed - first + 1) % 10_000 == 0, seed != first + count - 1 {
+    print("\(seed - first + 1) seeds, up to \(seed): no violation")
+    fflush(nil)
+  }
 }
 if let mutant {
   Report.fail("nothing notices \(mutant) in \(count) seeds; it fired \(tally.count(mutant)) times")
