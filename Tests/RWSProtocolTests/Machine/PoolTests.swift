@@ -206,6 +206,20 @@ import Testing
     #expect(driver.closes.count == 1)
   }
 
+  @Test("A connection that is too old, and on which only a cancelled response runs on, is closed when idle")
+  func retiredButForTheCancelled() throws {
+    var limits = PoolLimits()
+    limits.idleNanoseconds = 100
+    let driver = try MachineDriver(lanes: .supported, limits: limits)
+    let turn = try driver.start(user)
+    driver.open()
+    driver.receive(Wire.created("r1"), Wire.error("websocket_connection_limit_reached"))
+    driver.cancel(turn)
+    #expect(driver.closes.isEmpty)
+    driver.advance(nanoseconds: 100)
+    #expect(driver.closes.count == 1)
+  }
+
   @Test("A session whose turns end before they are sent gives its place to those who wait")
   func placeNotNeeded() throws {
     let driver = try MachineDriver(lanes: .unsupported, limits: unlimitedRate(connections: 1))

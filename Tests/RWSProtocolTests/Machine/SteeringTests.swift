@@ -286,6 +286,45 @@ import Testing
     #expect(types == ["", "function_call", "message", "function_call_output", "message"])
   }
 
+  @Test("A lane that a steer's late failure frees still holds its response: the next turn is a delta there")
+  func freedByLateFailure() throws {
+    let driver = try MachineDriver(lanes: .supported)
+    let turn = try driver.start(user, limits: TurnLimits(firstEvent: 10))
+    driver.open()
+    driver.receive(Wire.created("r1"))
+    try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(Wire.completed("r1"))
+    driver.advance(nanoseconds: 10)
+    driver.receive(Wire.steerFailed(nil, "r1", code: "response_already_completed"))
+    let request = try #require(driver.request(try driver.start(user)))
+    #expect(request.lane == nil && request.previousResponseID == "r1")
+  }
+
+  @Test("A pending steer told to be unknown, for its session went on elsewhere, does not come back by a delta on its lane")
+  func pendingToldUnknown() throws {
+    let driver = try MachineDriver(settings: #"{"model":"m","store":true}"#, lanes: .supported)
+    let turn = try driver.start(user, limits: TurnLimits(firstEvent: 10))
+    driver.open()
+    driver.receive(Wire.created("r1"))
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    try driver.steer(turn, "right")
+    driver.receive(
+      Wire.steer("accepted", "s1", "r1"), Wire.callDone("c1"), Wire.completed("r1"),
+      Wire.steer("pending", "s1", "r1"))
+    driver.advance(nanoseconds: 10)
+    let outputs = #"[{"type":"function_call_output","call_id":"c1","output":"x"}]"#
+    let elsewhere = try driver.start(outputs)
+    #expect(driver.request(elsewhere)?.lane == "lane-1" && driver.request(elsewhere)?.previousResponseID == "r1")
+    guard case .unknown? = driver.steers[steer]?.last else {
+      Issue.record("not unknown")
+      return
+    }
+    driver.cancel(elsewhere)
+    driver.receive(Wire.steerFailed(nil, "r1", code: "response_already_completed"))
+    let request = try #require(driver.request(try driver.start(outputs)))
+    #expect(request.lane == nil && request.previousResponseID == nil)
+  }
+
   @Test("A fork in its source's place does not take the source's pending steers along: it is sent in full")
   func forkBesidePending() throws {
     let (driver, steer) = try pendingSteer(#"{"model":"m","store":true}"#)
