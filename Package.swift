@@ -51,7 +51,9 @@ let package = Package(
       dependencies: ["RWSClient", "RWSNetwork", "CResponsesWS", "CCJSON"],
       exclude: ["exports.map"], linkerSettings: sharedLibraryFlags),
 
-    .target(name: "ResponsesServer", dependencies: ["RWSJSON", "RWSWebSocket", "RWSNetwork"]),
+    .target(
+      name: "ResponsesServer",
+      dependencies: ["RWSTokens", "RWSJSON", "RWSWebSocket", "RWSNetwork", "CLinux"]),
     .executableTarget(name: "responsesws-server", dependencies: ["ResponsesServer"]),
     .executableTarget(
       name: "agent-swift", dependencies: ["ResponsesWS"], path: "Examples/agent-swift"),
@@ -94,7 +96,7 @@ let package = Package(
       dependencies: [
         "ResponsesWS", "RWSClient", "ResponsesServer", "RWSNetwork", "RWSWebSocket", "RWSProtocol", "RWSJSON",
       ]),
-    .testTarget(name: "ResponsesServerTests", dependencies: ["ResponsesServer"]),
+    .testTarget(name: "ResponsesServerTests", dependencies: ["ResponsesServer", "RWSTokens", "RWSJSON"]),
   ],
   swiftLanguageModes: [.v6]
 )

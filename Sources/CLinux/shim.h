@@ -1,4 +1,4 @@
-/* What Swift's Glibc module leaves out: epoll, eventfd, and GNU functions hidden without _GNU_SOURCE. */
+/* What Swift's Glibc module leaves out: epoll, eventfd, timerfd, and GNU functions hidden without _GNU_SOURCE. */
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 /* getaddrinfo's GNU errors (glibc's netdb.h). */
 enum { LINUX_EAI_NODATA = -5, LINUX_EAI_ADDRFAMILY = -9 };

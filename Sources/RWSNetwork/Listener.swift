@@ -18,6 +18,9 @@ package struct ListenOptions: Sendable {
   package var requestTimeoutNanoseconds: Int64 = 30_000_000_000
   /// Whether a connection takes another request after an answer (RFC 9112 §9.3), and so the delegate too.
   package var keepsConnections = false
+  /// Puts something between a client and its channel: takes the accepted descriptor, and gives the one to
+  /// serve instead.
+  package var onAccept: (@Sendable (_ accepted: Int32) throws(NetworkFailure) -> Int32)?
 
   package init() {}
 }
@@ -132,11 +135,19 @@ extension Listener: DescriptorHandler {
   private func accept(_ accepted: Int32, from address: SocketAddress) {
     Socket.setNoDelay(accepted)
     do throws(NetworkFailure) {
-      let channel = try ServerChannel(accepted, from: address, options, on: loop)
+      serve(try options.onAccept?(accepted) ?? accepted, from: address)
+    } catch {
+      Socket.close(accepted)
+    }
+  }
+
+  private func serve(_ descriptor: Int32, from address: SocketAddress) {
+    do throws(NetworkFailure) {
+      let channel = try ServerChannel(descriptor, from: address, options, on: loop)
       guard let delegate else { return channel.abort() }
       delegate.listener(self, accepted: channel)
     } catch {
-      Socket.close(accepted)
+      Socket.close(descriptor)
     }
   }
 

@@ -23,8 +23,8 @@ package struct ServerConfiguration: Sendable {
   package var pendingSteers = 8
   /// Requests that begin in a minute, over all connections; nil: as many as come.
   package var requestsPerMinute: Int?
-  /// Whether `ServerConnection` makes a record of each executed response.
-  package var logsResponses = false
+  /// What `ServerConnection` makes a record of for each executed response.
+  package var logged = Logged.nothing
   /// Unix time, in nanoseconds, at which the clock given to the core showed zero.
   package var unixNanosecondsAtZero: Int64 = 0
 
@@ -33,6 +33,14 @@ package struct ServerConfiguration: Sendable {
   package var namedLanes = 32
   /// Ours: requests waiting on one connection; the service names no number.
   package var queuedRequests = 1024
+
+  package enum Logged: Sendable {
+    case nothing
+    /// The whole context that the model saw, and its answer.
+    case responses
+    /// What it took.
+    case costs
+  }
 
   package init() {}
 

@@ -27,6 +27,11 @@ enum CommandLineOptions {
       --context-window TOKENS  more input than this is context_length_exceeded (1050000)
       --delay-ms MS            time before the first output event of each response (0)
       --tokens-per-second N    pace of the output events (all at once)
+      --vocabulary FILE        counts usage with it (.tiktoken, o200k_base); without, four bytes are a token
+      --costs FILE             how long requests take (JSON; docs/local-server.md)
+      --round-trip-ms MS       to the clients and back; fractions are welcome (0)
+      --bandwidth N            bytes a second in each direction (no limit)
+      --handshake-round-trips N  before a new connection carries anything: 1 for TCP and 1 for TLS (2)
       --fork-delay-ms MS       time before the parent of a fork is looked up (0)
       --max-age SECONDS        how old a WebSocket becomes (3600; 1500 with --dialect xai)
       --requests-per-minute N  more are answered with 429 and rate-limit headers (no limit)
@@ -41,6 +46,7 @@ enum CommandLineOptions {
       --stop-code CODE         closes connections with it when the server stops (1001)
       --drain-ms MS            lets responses end for so long when the server stops (0)
       --log FILE               appends what was executed and refused to FILE, one JSON object per line
+      --cost-log FILE          the same, with what each response took instead of what was in it
       -v                       the same, to standard error
       --exit-with-stdin        ends when standard input ends
       --help                   this text
@@ -54,6 +60,7 @@ enum CommandLineOptions {
     var key: String?
     var authority: String?
     var quirks: Set<Dialect.Quirk> = []
+    var link = LinkConditions()
     var rest = arguments[...]
     while let option = rest.popFirst() {
       switch option {
@@ -78,6 +85,13 @@ enum CommandLineOptions {
           Int64(try number(option, &rest, max: 3_600_000)) * 1_000_000
       case "--tokens-per-second":
         options.behaviour.tokensPerSecond = Double(try number(option, &rest, max: 1_000_000_000))
+      case "--vocabulary": options.vocabulary = try value(of: option, &rest)
+      case "--costs": options.costs = try value(of: option, &rest)
+      case "--round-trip-ms":
+        link.roundTripNanoseconds = Int64(try fraction(option, &rest, max: 3_600_000) * 1e6)
+      case "--bandwidth": link.bytesPerSecond = try fraction(option, &rest, max: 1e12)
+      case "--handshake-round-trips":
+        link.handshakeRoundTrips = try number(option, &rest, max: 100)
       case "--fork-delay-ms":
         options.behaviour.forkDelayNanoseconds =
           Int64(try number(option, &rest, max: 3_600_000)) * 1_000_000
@@ -109,6 +123,9 @@ enum CommandLineOptions {
       case "--drain-ms":
         options.drainNanoseconds = Int64(try number(option, &rest, max: 3_600_000)) * 1_000_000
       case "--log": options.log = .file(try value(of: option, &rest))
+      case "--cost-log":
+        options.log = .file(try value(of: option, &rest))
+        options.logsCosts = true
       case "-v": options.log = .standardError
       case "--exit-with-stdin": options.exitsWithStandardInput = true
       default: throw UsageError(message: "'\(option)' is not an option.")
@@ -116,6 +133,7 @@ enum CommandLineOptions {
     }
     options.behaviour.dialect.quirks.formUnion(quirks)
     options.tls = try tls(wantsTLS, certificate, key, authority)
+    if link.roundTripNanoseconds > 0 || link.bytesPerSecond > 0 { options.link = link }
     return options
   }
 
@@ -148,6 +166,15 @@ enum CommandLineOptions {
       throw UsageError(message: "\(option) takes a value.")
     }
     return value
+  }
+
+  private static func fraction(
+    _ option: String, _ rest: inout ArraySlice<String>, max: Double
+  ) throws(UsageError) -> Double {
+    guard let number = Double(try value(of: option, &rest)), (0...max).contains(number) else {
+      throw UsageError(message: "\(option) takes a number from 0 to \(Int64(max)).")
+    }
+    return number
   }
 
   private static func number(

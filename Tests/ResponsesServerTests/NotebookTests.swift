@@ -80,9 +80,11 @@ private func notebook(_ results: [(tool: String, arguments: String, text: String
       let name = index == 0 ? "read_file" : "search"
       try context.append(
         Item(
-          kind: .call(.function), json: [], id: nil, callID: "c\(index)", name: name, text: read))
+          kind: .call(.function), json: [], id: nil, callID: "c\(index)", name: name, text: read),
+        tokens: 0)
       try context.append(
-        Item(kind: .output(.function), json: [], id: nil, callID: "c\(index)", text: text))
+        Item(kind: .output(.function), json: [], id: nil, callID: "c\(index)", text: text),
+        tokens: 0)
     }
     let tools = ["list_files", "read_file", "search"].map { ModelInput.Tool(name: $0) }
     #expect(!ExplorerModel().answer(ModelInput(context: context, tools: tools)).items.isEmpty)

@@ -16,7 +16,7 @@ private func call() -> Item {
 
 private func answer(_ items: [Item], tools: [ModelInput.Tool] = []) throws -> ModelAnswer {
   var context = Context()
-  for item in items { try context.append(item) }
+  for item in items { try context.append(item, tokens: 0) }
   return RuleModel().answer(ModelInput(context: context, tools: tools))
 }
 

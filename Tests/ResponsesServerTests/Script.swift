@@ -15,13 +15,13 @@ final class Script {
   init(
     _ configuration: ServerConfiguration = ServerConfiguration(),
     store: ResponseStore = ResponseStore(), seed: UInt64 = 1, organization: String = "",
-    faults: String? = nil
+    meter: RequestMeter? = nil, faults: String? = nil
   ) {
     let script = FaultScript()
     if let faults { try? script.add(Array(#"{"faults":\#(faults)}"#.utf8)) }
     connection = ServerConnection(
       configuration: configuration, store: store, seed: seed, organization: organization,
-      faults: script)
+      meter: meter, faults: script)
   }
 
   /// Sends one text frame and returns the frames that came at once.

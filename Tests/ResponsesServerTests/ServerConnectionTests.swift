@@ -147,7 +147,7 @@ import Testing
   @Test("the log holds the whole context of each response, and what was refused")
   func log() throws {
     var configuration = ServerConfiguration()
-    configuration.logsResponses = true
+    configuration.logged = .responses
     let script = Script(configuration)
     let first = try script.create(#""input":"one""#)
     try script.create(#""input":"two","previous_response_id":"\#(first.responseID)""#)

@@ -1,11 +1,12 @@
 /// Runs an accepted request: asks the model, and writes the events.
 struct Execution {
   let request: ResponseRequest
-  let built: ContextBuilder.Built
-  let settings: [[UInt8]]
-  /// Of the input; the output's part is added here.
-  let usage: Usage
+  let prepared: RequestPreparation.Prepared
+  let cost: RequestCost
   let configuration: ServerConfiguration
+  let counter: TokenCounter
+
+  private var built: ContextBuilder.Built { prepared.built }
 
   func run(_ now: Int64, ids: inout IDSource) -> Script {
     let answer = answer()
@@ -13,10 +14,12 @@ struct Execution {
       id: responseID(&ids), createdAt: configuration.unixSeconds(now), request: request,
       inputTransformations: built.transformations, isSparse: configuration.dialect.has(.sparse))
     let items = outputItems(answer, ids: &ids)
-    let tokens = items.context.reduce(0) { $0 + $1.tokens }
+    let tokens = items.context.map { counter.count($0) }
     return Script(
-      execution: self, object: object, items: items.made, context: items.context,
-      ending: answer.ending, pace: Pace(answer, outputTokens: tokens, configuration))
+      execution: self, object: object, items: items.made, context: items.context, tokens: tokens,
+      ending: answer.ending,
+      pace: Pace(
+        answer, outputTokens: tokens.reduce(0, +), prefill: cost.prefill, configuration))
   }
 
   private func responseID(_ ids: inout IDSource) -> String {
@@ -32,7 +35,7 @@ struct Execution {
     if request.isWarmUp { return ModelAnswer([]) }
     var answer = Models.named(request.model).answer(
       ModelInput(context: built.context, tools: request.callableTools))
-    if let threshold = request.compactThreshold, usage.input > threshold {
+    if let threshold = request.compactThreshold, prepared.usage.input > threshold {
       answer.items.insert(
         .compaction(ContextSummary(of: built.context, keepsWindow: false)), at: 0)
     }
@@ -78,16 +81,18 @@ extension Execution {
 
     private let execution: Execution
     private let context: [Item]
+    private let tokens: [Int]
     private let emitter: EventEmitter
 
     fileprivate init(
       execution: Execution, object: ResponseObject, items: [OutputItem], context: [Item],
-      ending: ModelAnswer.Ending, pace: Pace
+      tokens: [Int], ending: ModelAnswer.Ending, pace: Pace
     ) {
       self.execution = execution
       self.object = object
       self.items = items
       self.context = context
+      self.tokens = tokens
       self.ending = ending
       self.pace = pace
       let dialect = execution.configuration.dialect
@@ -113,10 +118,10 @@ extension Execution {
       keeping kept: Int, _ ending: ModelAnswer.Ending, at time: Int64
     ) -> RunningResponse.Conclusion {
       let output = Array(context.prefix(kept))
-      var usage = execution.usage
-      for item in output {
-        usage.output += item.tokens
-        if item.kind == .reasoning { usage.reasoning += item.tokens }
+      var usage = execution.prepared.usage
+      for (item, tokens) in zip(output, tokens) {
+        usage.output += tokens
+        if item.kind == .reasoning { usage.reasoning += tokens }
       }
       var state = ResponseObject.State(
         status: "completed", output: items.prefix(kept).map { $0.json(.repeated) }, usage: usage)
@@ -135,10 +140,14 @@ extension Execution {
       return RunningResponse.Conclusion(
         event: terminalEvent("response." + state.status, json),
         outcome: outcome(ending, output: output, usage: usage, json: json),
-        logRecord: execution.configuration.logsResponses
+        logRecord: execution.configuration.logged == .responses
           ? LogRecord.executed(
             id: object.id, request: request, context: execution.built.context, output: output,
-            status: state.status, usage: usage) : nil)
+            status: state.status, usage: usage) : nil,
+        cost: execution.configuration.logged == .costs
+          ? CostRecord(
+            id: object.id, request: request, work: execution.prepared.work, cost: execution.cost,
+            usage: usage, inference: pace.total - execution.cost.prefill) : nil)
     }
 
     private func terminalEvent(_ type: String, _ json: [UInt8]) -> EventText {
@@ -152,14 +161,14 @@ extension Execution {
       if case .failed = ending { return .failed }
       var whole = execution.built.context
       do {
-        for item in output { try whole.append(item) }
+        for (item, tokens) in zip(output, tokens) { try whole.append(item, tokens: tokens) }
       } catch {
         // Only a repeated id could get here, and ids are random: such a response cannot be continued.
         return .failed
       }
       let response = CachedResponse(
-        id: object.id, context: whole, renderedSettings: execution.settings,
-        tokens: usage.input + usage.output)
+        id: object.id, context: whole, renderedSettings: execution.prepared.settings,
+        settingsTokens: execution.prepared.settingsTokens, tokens: usage.input + usage.output)
       return .finished(response, output: output, json: json)
     }
   }
@@ -170,8 +179,12 @@ struct Pace {
   private let thinking: Int64
   private let spread: Int64
 
-  init(_ answer: ModelAnswer, outputTokens: Int, _ configuration: ServerConfiguration) {
-    thinking = configuration.thinkingNanoseconds
+  /// `prefill`: what the model takes to read before it thinks.
+  init(
+    _ answer: ModelAnswer, outputTokens: Int, prefill: Int64 = 0,
+    _ configuration: ServerConfiguration
+  ) {
+    thinking = prefill &+ configuration.thinkingNanoseconds
     if let milliseconds = answer.spreadMilliseconds {
       spread = milliseconds * 1_000_000
     } else if let rate = configuration.tokensPerSecond, rate > 0 {

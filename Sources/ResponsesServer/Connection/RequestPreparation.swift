@@ -2,32 +2,55 @@
 struct RequestPreparation {
   let store: ResponseStore
   let configuration: ServerConfiguration
+  let meter: RequestMeter
 
   struct Prepared {
     let built: ContextBuilder.Built
+    let settings: [[UInt8]]
+    let settingsTokens: Int
     /// The input's part.
     let usage: Usage
+    let work: RequestWork
   }
 
   func prepare(
     _ request: ResponseRequest, cache: ResponseCache, steered: [Item] = []
   ) throws(RequestError) -> Prepared {
     let parent = try findParent(of: request, in: cache)
-    let built = try ContextBuilder(store: store, request: request)
+    let settings = request.renderedSettings
+    // What was rendered with other settings has to be rendered again.
+    let isRendered = parent.map { $0.isInCache && $0.response.renderedSettings == settings } ?? false
+    let built = try ContextBuilder(store: store, request: request, counter: meter.counter)
       .build(parent: parent?.response.context, steered: steered)
-    var usage = Usage(input: request.settingsTokens + built.context.tokens)
+    var work = RequestWork(bytes: request.receivedBytes)
+    work.items = max(request["input"]?.elements.count ?? 0, request["input"]?.string == nil ? 0 : 1)
+    let settingsTokens: Int
+    if let parent, isRendered {
+      settingsTokens = parent.response.settingsTokens
+    } else {
+      settingsTokens = meter.counter.countSettings(of: request)
+      work.tokens = settingsTokens
+      for item in parent?.response.context.items ?? [] {
+        work.loadedItems += 1
+        work.loadedTokens += meter.counter.count(item)
+      }
+    }
+    // Less than before if the new input holds a compaction.
+    work.tokens += max(0, built.context.tokens - (parent?.response.context.tokens ?? 0))
+    work.prefillTokens = meter.unreadTokens(
+      of: built.context, settings: settings, settingsTokens: settingsTokens)
+    var usage = Usage(input: settingsTokens + built.context.tokens)
     guard usage.input <= configuration.contextWindow else {
       throw .invalid(
         "Your input exceeds the context window of this model. Please adjust your input and try"
           + " again.", code: "context_length_exceeded", param: "input")
     }
-    if let parent, parent.isInCache,
-      parent.response.renderedSettings == request.renderedSettings
-    {
+    if let parent, isRendered {
       // A compaction in the new input leaves less than was cached.
       usage.cached = min(parent.response.tokens, usage.input)
     }
-    return Prepared(built: built, usage: usage)
+    return Prepared(
+      built: built, settings: settings, settingsTokens: settingsTokens, usage: usage, work: work)
   }
 
   private func findParent(

@@ -9,6 +9,9 @@ struct ResponseRequest {
   var isStoreOff = false
   /// On whose behalf the connection was made.
   var organization = ""
+  /// The body as it came; and when (the server's clock).
+  var receivedBytes = 0
+  var receivedAt: Int64 = 0
 
   init(fields: [String: JSONValue], lane: String?) {
     self.fields = fields
@@ -52,6 +55,7 @@ struct ResponseRequest {
     guard let previous = try? JSONValue(parsing: writer.bytes) else { return nil }
     var successor = self
     for key in ["input", "generate", "prompt_cache_options"] { successor.fields[key] = nil }
+    successor.receivedBytes = 0
     successor.fields["previous_response_id"] = previous
     return successor
   }
@@ -73,13 +77,6 @@ struct ResponseRequest {
     let whole = ["model", "tools", "instructions", "text", "service_tier", "prompt_cache_key"]
     return whole.map { self[$0].map { Array($0.bytes) } ?? [] }
       + [self["reasoning"]?["effort"].map { Array($0.bytes) } ?? []]
-  }
-
-  /// Instructions and tools stand before the items.
-  var settingsTokens: Int {
-    let instructions = self["instructions"]?.string?.utf8.count ?? 0
-    let tools = self["tools"]?.bytes.count ?? 0
-    return Tokens.count(bytes: instructions) + Tokens.count(bytes: tools)
   }
 
   func input() throws(RequestError) -> [Item] {

@@ -17,6 +17,7 @@ struct RunningResponse {
     var event: EventText
     var outcome: Outcome
     var logRecord: [UInt8]?
+    var cost: CostRecord?
   }
 
   let id: String
@@ -27,6 +28,8 @@ struct RunningResponse {
   private var events: [DueEvent]
   private var next = 0
   private(set) var numbersGiven = 0
+  /// When its first event went out.
+  private(set) var beganAt: Int64 = 0
   /// Accepted, and not yet part of a context.
   private(set) var steers: [Steer] = []
   /// Cut by a fault of the script: nothing more is to be told or kept.
@@ -54,6 +57,7 @@ struct RunningResponse {
   mutating func takeDue(_ now: Int64) -> [UInt8]? {
     guard next < events.count, !isAbandoned, events[next].due <= now else { return nil }
     defer { next += 1 }
+    if next == 0 { beganAt = now }
     return events[next].text.numbered(takeNumber())
   }
 

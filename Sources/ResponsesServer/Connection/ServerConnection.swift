@@ -23,6 +23,7 @@ package struct ServerConnection {
   let configuration: ServerConfiguration
   let store: ResponseStore
   let limiter: RateLimiter
+  private let meter: RequestMeter
   private let faults: FaultScript?
   /// Among the connections of the server, from 1.
   private let number: Int
@@ -42,11 +43,13 @@ package struct ServerConnection {
 
   package init(
     configuration: ServerConfiguration, store: ResponseStore, seed: UInt64, openedAt: Int64 = 0,
-    number: Int = 1, organization: String = "", limiter: RateLimiter? = nil, faults: FaultScript? = nil
+    number: Int = 1, organization: String = "", limiter: RateLimiter? = nil,
+    meter: RequestMeter? = nil, faults: FaultScript? = nil
   ) {
     self.configuration = configuration
     self.store = store
     self.limiter = limiter ?? RateLimiter(requestsPerMinute: configuration.requestsPerMinute)
+    self.meter = meter ?? RequestMeter()
     self.faults = faults
     self.number = number
     self.organization = organization
@@ -63,7 +66,10 @@ package struct ServerConnection {
     }
     do throws(ClientEvent.Refusal) {
       switch try ClientEvent.parse(text, dialect: configuration.dialect) {
-      case .create(let request): try enqueue(request)
+      case .create(var request):
+        request.receivedBytes = text.count
+        request.receivedAt = now
+        try enqueue(request)
       case .steer(let event): steer(event, now)
       case .interrupt(let id): interrupt(id, now)
       }
@@ -75,9 +81,11 @@ package struct ServerConnection {
   }
 
   /// Runs one request that came by itself, over HTTP.
-  mutating func create(_ request: ResponseRequest, now: Int64) -> [Output] {
+  mutating func create(_ given: ResponseRequest, now: Int64) -> [Output] {
     turns += 1
-    lanes[nil, default: Lane()].enqueue(complete(request), turn: turns)
+    var request = complete(given)
+    request.receivedAt = now
+    lanes[nil, default: Lane()].enqueue(request, turn: turns)
     advance(now)
     return takeOutput()
   }
@@ -162,7 +170,7 @@ package struct ServerConnection {
       send(text, of: &running, now)
     }
     if running.isOver {
-      finish(running, on: name)
+      finish(running, on: name, now)
     } else {
       lanes[name]?.running = running
     }
@@ -229,15 +237,17 @@ package struct ServerConnection {
   ) throws(RequestError) -> RunningResponse {
     try limiter.admit(now)
     try request.check(strictFields: configuration.strictFields, dialect: configuration.dialect)
-    let prepared = try RequestPreparation(store: store, configuration: configuration)
+    let prepared = try RequestPreparation(store: store, configuration: configuration, meter: meter)
       .prepare(request, cache: cache, steered: steers.flatMap(\.event.items))
+    let cost = meter.cost(of: prepared.work, now: now)
     let execution = Execution(
-      request: request, built: prepared.built, settings: request.renderedSettings,
-      usage: prepared.usage, configuration: configuration)
-    return RunningResponse(turn: turn, execution.run(now, ids: &ids), from: now)
+      request: request, prepared: prepared, cost: cost, configuration: configuration,
+      counter: meter.counter)
+    return RunningResponse(
+      turn: turn, execution.run(now, ids: &ids), from: now &+ cost.preparation)
   }
 
-  private mutating func finish(_ running: RunningResponse, on lane: String?) {
+  private mutating func finish(_ running: RunningResponse, on lane: String?, _ now: Int64) {
     if running.isAbandoned {
       if let id = running.request.previousResponseID { cache.continuationFailed(of: id, on: lane) }
       ended.note(running.id, completed: false)
@@ -247,6 +257,7 @@ package struct ServerConnection {
     switch running.conclusion.outcome {
     case .finished(let response, let output, let json):
       cache.commit(response, on: lane)
+      meter.noteRead(response.context, settings: response.renderedSettings)
       store.notePairs(in: output)
       if running.request.store { store.keep(response, output: output, json: json) }
       ended.note(running.id, completed: true)
@@ -259,6 +270,9 @@ package struct ServerConnection {
       fail(running.steers, .notActive, "The response failed before the input was used.", lane: lane)
     }
     if let record = running.conclusion.logRecord { output.append(.log(record)) }
+    if let cost = running.conclusion.cost {
+      output.append(.log(cost.line(began: running.beganAt, ended: now)))
+    }
   }
 
   // MARK: Output
@@ -334,8 +348,9 @@ package struct ServerConnection {
   mutating func refuse(_ error: RequestError, lane: String?) {
     refusal = error
     send(ErrorFrame.write(error, lane: echo(lane), dialect: configuration.dialect))
-    if configuration.logsResponses {
-      output.append(.log(LogRecord.refused(error, lane: lane)))
+    switch configuration.logged {
+    case .nothing: break
+    case .responses, .costs: output.append(.log(LogRecord.refused(error, lane: lane)))
     }
   }
 }

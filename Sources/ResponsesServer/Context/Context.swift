@@ -2,6 +2,8 @@
 /// index of them.
 package struct Context: Sendable {
   package private(set) var items: [Item] = []
+  /// Of each item.
+  private(set) var itemTokens: [Int] = []
   package private(set) var tokens = 0
   /// Calls that have no output yet, oldest first.
   package private(set) var openCalls: [OpenCall] = []
@@ -19,8 +21,8 @@ package struct Context: Sendable {
 
   package func contains(itemID: String) -> Bool { itemIDs.contains(itemID) }
 
-  /// Adds an item that the server made, or that passed `RequestValidation`.
-  package mutating func append(_ item: Item) throws(RequestError) {
+  /// Adds an item that the server made, or that passed `RequestValidation`. `count`: its tokens.
+  package mutating func append(_ item: Item, tokens count: Int) throws(RequestError) {
     if let id = item.id, itemIDs.contains(id) {
       throw .invalid(
         "Duplicate item found with id \(id). Remove duplicate items from your input and try again.",
@@ -41,6 +43,7 @@ package struct Context: Sendable {
     case .compaction:
       if item.summary?.keepsWindow == false {
         items = []
+        itemTokens = []
         tokens = 0
         digest = Digest()
       }
@@ -49,8 +52,9 @@ package struct Context: Sendable {
     }
     if let id = item.id { itemIDs.insert(id) }
     items.append(item)
+    itemTokens.append(count)
     digest.add(item)
-    tokens += item.tokens
+    tokens += count
   }
 
   /// A reasoning item that the model does not see. What followed from it may still be there.

@@ -2,6 +2,7 @@
 struct ContextBuilder {
   let store: ResponseStore
   let request: ResponseRequest
+  let counter: TokenCounter
 
   struct Built {
     var context: Context
@@ -32,7 +33,7 @@ struct ContextBuilder {
         built.transformations.append(InputTransformation(id: resolved.id ?? "", reason: reason))
         built.context.withhold(resolved)
       } else {
-        try built.context.append(resolved)
+        try built.context.append(resolved, tokens: counter.count(resolved))
       }
     }
     try built.context.requireAnsweredCalls()

@@ -3,6 +3,16 @@
 struct Digest: Equatable, Sendable {
   private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
 
+  init() {}
+
+  /// Of a prompt that begins with these settings.
+  init(settings: [[UInt8]]) {
+    for setting in settings {
+      for byte in setting { mix(UInt64(byte)) }
+      mix(UInt64(setting.count))
+    }
+  }
+
   /// Reasoning does not count: a client may leave an old reasoning item out of a replay.
   mutating func add(_ item: Item) {
     switch item.kind {

@@ -36,7 +36,6 @@ package final class Item: Sendable {
   let seal: ReasoningSeal?
   /// Of a compaction.
   let summary: ContextSummary?
-  package let tokens: Int
   /// Of what the model reads.
   let digest: UInt64
 
@@ -54,16 +53,6 @@ package final class Item: Sendable {
     self.hasCiphertext = hasCiphertext
     self.seal = seal
     self.summary = summary
-    // By what the model reads, not by the JSON around it: a replayed context then counts the same as the
-    // chained one, however the client spells its JSON.
-    let read: Int
-    switch kind {
-    case .message, .call, .output, .reasoning: read = text.utf8.count + (name?.utf8.count ?? 0)
-    case .compaction: read = summary?.firstUserText.utf8.count ?? 0
-    case .compactionTrigger: read = 0
-    case .reference, .other: read = json.count
-    }
-    tokens = Tokens.count(bytes: read) + Tokens.perItem
     digest = Digest.of(text)
   }
 
@@ -132,15 +121,5 @@ package enum CallFamily: String, Sendable, CaseIterable {
     case .applyPatch: "apply patch call"
     case .mcpApproval: "MCP approval request"
     }
-  }
-}
-
-/// The counting rule of this server, which has no vocabulary: four bytes are a token.
-enum Tokens {
-  /// Role and delimiters around an item.
-  static let perItem = 4
-
-  static func count(bytes: Int) -> Int {
-    (bytes + 3) / 4
   }
 }

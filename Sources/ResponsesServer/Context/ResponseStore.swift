@@ -4,6 +4,7 @@ struct CachedResponse: Sendable {
   let context: Context
   /// What its prefix was rendered with, and how many tokens that took (settings and context).
   let renderedSettings: [[UInt8]]
+  let settingsTokens: Int
   let tokens: Int
 }
 

@@ -6,6 +6,7 @@ import RWSWebSocket
 struct ContextService {
   let configuration: ServerConfiguration
   let store: ResponseStore
+  let meter: RequestMeter
 
   func compact(
     _ body: [UInt8], now: Int64, ids: inout IDSource
@@ -17,7 +18,7 @@ struct ContextService {
       .compaction(ContextSummary(of: context, keepsWindow: true)), ids: &ids, seal: nil,
       isCutShort: false)
     var usage = prepared.usage
-    usage.output = compaction.contextItem.tokens
+    usage.output = meter.counter.count(compaction.contextItem)
     var writer = JSONWriter()
     writer.beginObject()
     writer.member("id", ids.next("cmpresp"))
@@ -54,7 +55,7 @@ struct ContextService {
         "One of \"input\" or \"previous_response_id\" must be provided.",
         code: "missing_required_parameter")
     }
-    let prepared = try RequestPreparation(store: store, configuration: configuration)
+    let prepared = try RequestPreparation(store: store, configuration: configuration, meter: meter)
       .prepare(request, cache: ResponseCache())
     return (request, prepared)
   }

@@ -24,11 +24,12 @@ struct HTTPExchange {
 
   private var connection: ServerConnection
   private var state: State
-  private let request: ResponseRequest
+  private var request: ResponseRequest
 
   /// Throws what is wrong with the body itself.
   init(_ body: [UInt8], connection: ServerConnection) throws(RequestError) {
     request = ResponseRequest(fields: try Self.fields(body), lane: nil)
+    request.receivedBytes = body.count
     self.connection = connection
     state = request["stream"]?.bool == true ? .beforeStream : .whole
   }

@@ -1,5 +1,6 @@
 import Glibc
 import RWSNetwork
+import RWSTokens
 import RWSWebSocket
 
 /// The local server: sockets, time and log around one `ServerConnection` per client. Runs on one thread.
@@ -18,10 +19,12 @@ package final class Server {
     self.options = options
     let log = try ServerLog.open(options.log)
     var configuration = options.behaviour
-    configuration.logsResponses = log != nil
+    configuration.logged = log == nil ? .nothing : options.logsCosts ? .costs : .responses
     configuration.unixNanosecondsAtZero = Self.unixNanoseconds() - MonotonicClock.now()
     service = ServerService(
       options, configuration, faults: try Self.faults(options.faultScript), log: log,
+      meter: RequestMeter(
+        try options.vocabulary.map(Self.vocabulary), try options.costs.map(Self.costs) ?? CostModel()),
       seed: .random(in: .min ... .max))
     var certificate: (file: String, pem: [UInt8])?
     do throws(NetworkFailure) {
@@ -30,6 +33,14 @@ package final class Server {
       listen.host = options.host
       listen.port = options.port
       listen.keepsConnections = true
+      if let link = options.link {
+        let costLog = options.logsCosts ? log : nil
+        listen.onAccept = { [loop] accepted throws(NetworkFailure) in
+          try DelayedLink.put(before: accepted, link, on: loop) { up, down in
+            costLog?.write(CostRecord.connection(bytesUp: up, bytesDown: down))
+          }
+        }
+      }
       let identity = try Self.identity(options)
       listen.tls = identity?.context
       if case .selfMade(let file?) = options.tls, let identity {
@@ -135,6 +146,24 @@ extension Server {
       throw StartFailure("\(path): \(error.message)")
     }
     return script
+  }
+
+  private static func vocabulary(_ path: String) throws(StartFailure) -> Vocabulary {
+    let file = try readAll(path)
+    do {
+      return try file.withUnsafeBytes { try Vocabulary($0) }
+    } catch {
+      throw StartFailure("\(path): \(error)")
+    }
+  }
+
+  private static func costs(_ path: String) throws(StartFailure) -> CostModel {
+    let file = try readAll(path)
+    do throws(CostModelError) {
+      return try CostModel(parsing: file)
+    } catch {
+      throw StartFailure("\(path): \(error.message)")
+    }
   }
 
   private static func readAll(_ path: String) throws(StartFailure) -> [UInt8] {

@@ -1,7 +1,7 @@
 import Glibc
 
 /// One line for each record, written at once: a test reads the file while the server runs.
-final class ServerLog {
+final class ServerLog: Sendable {
   private let descriptor: Int32
   private let isOwned: Bool
 

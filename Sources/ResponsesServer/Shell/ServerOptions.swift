@@ -22,6 +22,14 @@ package struct ServerOptions: Sendable {
   /// Whether permessage-deflate is agreed to when a client offers it.
   package var acceptsDeflate = true
   package var log = Log.none
+  /// The log says what responses took, instead of what was in them.
+  package var logsCosts = false
+  /// A file of tokens (`.tiktoken`, o200k_base) to count usage with; nil: by rule.
+  package var vocabulary: String?
+  /// A file that says how long requests take (docs/local-server.md).
+  package var costs: String?
+  /// What lies between clients and the server; nil: nothing.
+  package var link: LinkConditions?
   /// Ends the server when its standard input ends, and so with whoever started it.
   package var exitsWithStandardInput = false
   /// Whether faults may be set over HTTP (`/v1/_faults`).

@@ -11,17 +11,19 @@ final class ServerService {
   private let configuration: ServerConfiguration
   private let store = ResponseStore()
   private let limiter: RateLimiter
+  private let meter: RequestMeter
   private var ids: IDSource
   private var connections = 0
 
   init(
     _ options: ServerOptions, _ configuration: ServerConfiguration, faults: FaultScript,
-    log: ServerLog?, seed: UInt64
+    log: ServerLog?, meter: RequestMeter, seed: UInt64
   ) {
     router = HTTPRouter(apiKey: options.apiKey, hasControl: options.hasControl)
     self.faults = faults
     self.log = log
     self.configuration = configuration
+    self.meter = meter
     acceptsDeflate = options.acceptsDeflate
     limiter = RateLimiter(requestsPerMinute: configuration.requestsPerMinute)
     ids = IDSource(seed: seed)
@@ -44,13 +46,14 @@ final class ServerService {
     if openedAt == nil { configuration.maxAgeNanoseconds = .max }
     return ServerConnection(
       configuration: configuration, store: store, seed: ids.nextWord(), openedAt: openedAt ?? 0,
-      number: number, organization: request.header("OpenAI-Organization") ?? "", limiter: limiter, faults: faults)
+      number: number, organization: request.header("OpenAI-Organization") ?? "", limiter: limiter,
+      meter: meter, faults: faults)
   }
 
   func answer(
     _ decision: HTTPRouter.Decision, body: [UInt8], now: Int64
   ) throws(RequestError) -> HTTPAnswer {
-    let contexts = ContextService(configuration: configuration, store: store)
+    let contexts = ContextService(configuration: configuration, store: store, meter: meter)
     switch decision {
     case .answer(let answer): return answer
     case .compact: return try contexts.compact(body, now: now, ids: &ids)

@@ -1,0 +1,58 @@
+import RWSJSON
+
+/// A line of the log for each response: what it took, and when (nanoseconds; times of CLOCK_MONOTONIC, which
+/// other processes can read as well).
+struct CostRecord {
+  let id: String
+  let request: ResponseRequest
+  let work: RequestWork
+  let cost: RequestCost
+  let usage: Usage
+  /// The model's time for its output.
+  let inference: Int64
+
+  func line(began: Int64, ended: Int64) -> [UInt8] {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.member("event", "cost")
+    writer.member("response", id)
+    writer.member("continued", request.previousResponseID != nil)
+    writer.member("received_at", request.receivedAt)
+    writer.member("began_at", began)
+    writer.member("ended_at", ended)
+    writer.key("work")
+    writer.beginObject()
+    writer.member("bytes", work.bytes)
+    writer.member("items", work.items)
+    writer.member("tokens", work.tokens)
+    writer.member("loaded_items", work.loadedItems)
+    writer.member("loaded_tokens", work.loadedTokens)
+    writer.member("prefill_tokens", work.prefillTokens)
+    writer.endObject()
+    writer.key("nanoseconds")
+    writer.beginObject()
+    writer.member("queue", cost.queue)
+    writer.member("request", cost.request)
+    writer.member("validation", cost.validation)
+    writer.member("tokenisation", cost.tokenisation)
+    writer.member("loading", cost.loading)
+    writer.member("prefill", cost.prefill)
+    writer.member("inference", inference)
+    writer.endObject()
+    writer.key("usage")
+    usage.write(to: &writer)
+    writer.endObject()
+    return writer.bytes
+  }
+
+  /// What a connection over a made link carried.
+  static func connection(bytesUp: Int, bytesDown: Int) -> [UInt8] {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.member("event", "connection")
+    writer.member("bytes_up", bytesUp)
+    writer.member("bytes_down", bytesDown)
+    writer.endObject()
+    return writer.bytes
+  }
+}
