@@ -6,7 +6,7 @@ SHELL := bash
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
         test-readme test-scanner test-sim test-cuts test-tokens test-packaging test-bench test-fuzz test-conformance \
         asan tsan sanitizers fuzz sim sim-mutants sessions cuts rotation conformance \
-        bench bench-memory bench-session bench-tokens \
+        bench bench-memory bench-session bench-tokens headline headline-fit \
         dependencies test-dependencies fresh clean
 
 CFLAGS ?= -O2 -g
@@ -107,6 +107,14 @@ bench-session: build
 # RESPONSESWS_VOCABULARY names the o200k_base.tiktoken to count with; BENCH_FLAGS texts to count.
 bench-tokens: build test-dependencies
 	@build/venv/bin/python Tests/TokenAgreement/run.py --bench $(BENCH_FLAGS)
+
+# The same agent through seven clients, docs/headline.md and its chart: some 20 minutes. With RESPONSESWS_VOCABULARY.
+headline: build test-dependencies
+	@scripts/headline --write $(HEADLINE_FLAGS)
+
+# What fitted the constants of its cost model; prints, and changes nothing.
+headline-fit: build test-dependencies
+	@scripts/headline --fit
 
 # --- what is needed ----------------------------------------------------------------------------
 
