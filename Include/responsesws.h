@@ -83,6 +83,7 @@ typedef int32_t rws_status;
     X(ERR_FULL_RESEND, -109, "strict mode: the whole history would have been sent again")     \
     X(ERR_MISSING_OUTPUT, -110, "a tool call of the last response has no output in the input")\
     X(ERR_NOT_SUPPORTED, -111, "this cannot be done over HTTP")                               \
+    X(ERR_API_KEY, -112, "the callback for the API key failed, or gave none in time")         \
     X(ERR_DNS, -201, "the host name could not be resolved")                                   \
     X(ERR_CONNECT_REFUSED, -202, "the host refused the connection")                           \
     X(ERR_CONNECT, -203, "no connection could be made")                                       \
@@ -218,6 +219,23 @@ enum {
     RWS_REPLAY_ALWAYS = 3 /* up to RWS_EXECUTION_STARTED, whatever the settings */
 };
 
+/** A question for an API key: rws_api_key_answer(). */
+typedef struct rws_api_key_request rws_api_key_request;
+
+/**
+ * Asked for a key before each connection is made, and before each HTTP exchange: for keys that do not last. It runs on
+ * the client's I/O thread: it calls rws_api_key_answer() at once where the key is at hand, or else lets another thread
+ * of yours fetch the key and answer. The connections of other sessions go on meanwhile; those that need the key wait, at
+ * most connect_timeout_ms. One question is under way at a time, and all who wait share its answer (identities that
+ * differ in organisation, project or headers are asked for each). It may call every function that does not wait.
+ * @param request     To answer once; it needs no free. It ends with its answer, or when nobody waits any more.
+ * @param is_refused  1: the server has refused (401) the key that was given last: find a new one, not a cached one.
+ *                    That happens once for a connection; if the next key is refused too, its turns fail.
+ * @param user_data   Yours. For a client's callback it must live until rws_client_free() has returned, for an
+ *                    identity's until all its sessions are freed, or the client.
+ */
+typedef void (*rws_api_key_fn)(rws_api_key_request *request, int32_t is_refused, void *user_data);
+
 /** Copied by rws_client_new(). Times in milliseconds; 0: default; RWS_NO_LIMIT: none. */
 typedef struct rws_client_options {
     size_t struct_size;
@@ -267,10 +285,12 @@ typedef struct rws_client_options {
                                     most 16 s; default 500, -1: no waits */
     int64_t connection_age_limit_ms; /* the server closes older connections; sessions move to new ones before; default
                                         60 minutes, for xAI 25; at least 1,000 */
+    rws_api_key_fn on_api_key;   /* asked for a key before each connection, in the place of api_key; NULL: api_key */
+    void *api_key_user_data;
 } rws_client_options;
 #define RWS_CLIENT_OPTIONS_INIT \
     { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /*
  * Proxies, as curl's users expect them (docs/proxies.md has the details).
@@ -308,6 +328,34 @@ rws_status rws_client_new(const rws_client_options *options, rws_client **client
 rws_status rws_client_close(rws_client *client, int64_t timeout_ms);
 
 /**
+ * Answers a question for an API key. From any thread, also within the callback that asked.
+ * @param api_key  Copied. NULL or "": there is none, and those who wait fail with RWS_ERR_API_KEY.
+ * @param problem  Then: a sentence for their error, without secrets. NULL: none.
+ * @return RWS_OK; RWS_ERR_INVALID_HANDLE (answered already, or nobody waits any more); RWS_ERR_FORKED.
+ * @since 0.1
+ */
+rws_status rws_api_key_answer(rws_api_key_request *request, const char *api_key, const char *problem);
+
+/** What a client has done about failures since it was made, in all sessions together (docs/recovery.md). */
+typedef struct rws_counters {
+    size_t struct_size;
+    uint64_t resend_count;          /* requests of turns that went out again and cannot have run before: rws.resent */
+    uint64_t replay_count;          /* those that may have run before: rws.replayed */
+    uint64_t retried_request_count; /* requests beside the turns (compacting, counting) that were made again */
+    uint64_t connection_count;      /* WebSocket connections that were opened */
+    uint64_t failed_dial_count;     /* connections, over whatever, that could not be made */
+    uint64_t lost_connection_count; /* open connections that ended without the client's doing */
+    uint64_t rotation_count;        /* times that a session moved to a younger connection: rws.rotated */
+    uint64_t fallback_count;        /* turns that went over HTTP because WebSocket could not be had: rws.transport */
+    uint64_t key_request_count;     /* times that on_api_key was called ... */
+    uint64_t refused_key_count;     /* ... of which so many times because the server had refused the last key */
+} rws_counters;
+#define RWS_COUNTERS_INIT { sizeof(rws_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/** @return RWS_OK; RWS_ERR_CLOSED. @since 0.1 */
+rws_status rws_client_counters(rws_client *client, rws_counters *counters_out);
+
+/**
  * Closes without waiting for the peers and releases the client. When it returns, no callback of
  * this client runs any more and its thread and connections are gone; called from a callback, it
  * returns at once and that follows the callback. Two descriptors of its own, no longer used, go
@@ -341,10 +389,13 @@ typedef struct rws_identity {
     const char *project;       /* OpenAI-Project; "": none */
     const rws_header *headers; /* besides the client's; they win over those of the same name */
     size_t header_count;
+    rws_api_key_fn on_api_key; /* asked for a key before each connection, in the place of api_key; NULL: the client's,
+                                  if there is no api_key. Sessions share connections if this and user_data are the same. */
+    void *api_key_user_data;
 } rws_identity;
 
 /* clang-format off */
-#define RWS_IDENTITY_INIT { sizeof(rws_identity), NULL, NULL, NULL, NULL, 0 }
+#define RWS_IDENTITY_INIT { sizeof(rws_identity), NULL, NULL, NULL, NULL, 0, NULL, NULL }
 /* clang-format on */
 
 /**
@@ -617,8 +668,10 @@ typedef struct rws_turn_options {
                                 reasoning that led to them alone, leave the history, which is sent in full; 0: they
                                 fail the turn with RWS_ERR_MISSING_OUTPUT */
     int32_t replay_policy;   /* RWS_REPLAY_...; default: the client's */
+    rws_transport transport; /* RWS_TRANSPORT_...; 0: as for the client. rws_stats.transport says what it was */
+    int32_t reserved;
 } rws_turn_options;
-#define RWS_TURN_OPTIONS_INIT { sizeof(rws_turn_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define RWS_TURN_OPTIONS_INIT { sizeof(rws_turn_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /**
  * Starts a turn and returns at once; connects if need be. Turns of one session run one after

@@ -34,6 +34,16 @@ public final class Client: Sendable {
     return Session(client: self, settings: settings, as: try prepared(identity))
   }
 
+  /// What was done about failures so far, in all sessions together.
+  public var counters: RecoveryCounters {
+    get throws(ResponsesError) {
+      if let refusal = core.refusal { throw refusal }
+      let counters = try core.ask(timeout: nil) { [core] answer in answer(core.machine.counters) }
+      guard let counters else { throw ResponsesError(.closed, "The client is closed.") }
+      return counters
+    }
+  }
+
   func prepared(_ identity: Identity?) throws(ResponsesError) -> PreparedIdentity? {
     try identity.map { identity throws(ResponsesError) in
       try PreparedIdentity(identity, of: core.options, url: core.connect.url)

@@ -44,31 +44,50 @@ extension ClientCore {
     _ answered: @escaping (HTTPRequestDriver.Answer) -> Void
   ) {
     guard !hasClosedSessions else { return answered(.failure(.closedWithClient)) }
-    var connect = connectOptions(on: machine.route(of: session))
-    connect.url = connect.url.appendingPath(path)
+    lastErrand += 1
+    let id = ErrandID(lastErrand)
+    let total = options.turnTimeout?.nanoseconds
+    errands[id] = Errand(
+      session: session, path: path, body: body, deadline: total.map(MonotonicClock.deadline), answered: answered)
+    drive { $0.beginErrand(id, of: session, recovery: options.recovery, total: total, now: $1) }
+  }
+
+  /// Makes the exchange, perhaps once more.
+  func post(_ id: ErrandID) {
+    guard let errand = errands[id] else { return }
+    var connect = connectOptions(on: machine.route(of: errand.session))
+    connect.url = connect.url.appendingPath(errand.path)
     let request: HTTPRequest
     do throws(UpgradeRequestError) {
-      request = try HTTPRequest("POST", connect.url, fields: connect.fields.accepting("application/json"), body: body)
+      request = try HTTPRequest(
+        "POST", connect.url, fields: connect.fields.accepting("application/json"), body: errand.body)
     } catch {
-      return answered(.failure(ResponsesError(.invalidArgument, "A header cannot be sent: \(error)")))
+      drive { machine, _ in machine.dropErrand(id) }
+      errands[id] = nil
+      return errand.answered(.failure(ResponsesError(.invalidArgument, "A header cannot be sent: \(error)")))
     }
-    log(.debug, "posting \(body.count) bytes to \(connect.url.path)")
-    lastErrand += 1
-    let id = lastErrand
-    let driver = HTTPRequestDriver(
+    log(.debug, "posting \(errand.body.count) bytes to \(connect.url.path)")
+    errands[id]?.driver = HTTPRequestDriver(
       request, over: connect, bodyBytesMax: options.messageBytesMax,
-      silence: options.eventGapTimeout?.nanoseconds, total: options.turnTimeout?.nanoseconds, on: loop
-    ) { [self] answer in
-      errands.removeValue(forKey: id)?.answered(answer)
-    }
-    errands[id] = Errand(session: session, driver: driver, answered: answered)
+      silence: options.eventGapTimeout?.nanoseconds, deadline: errand.deadline, on: loop
+    ) { [self] answer in ended(id, answer) }
+  }
+
+  private func ended(_ id: ErrandID, _ answer: HTTPRequestDriver.Answer) {
+    errands[id]?.driver = nil
+    var failure: ResponsesError?
+    if case .failure(let error) = answer { failure = error }
+    var isOver = true
+    drive { isOver = $0.errandEnded(id, failure, now: $1) }
+    if isOver { errands.removeValue(forKey: id)?.answered(answer) }
   }
 
   /// The session, or all of them (nil), are closed: nobody waits for an answer any more but to hear that.
   func endErrands(of session: SessionID?) {
     for (id, errand) in errands where session == nil || errand.session == session {
       errands[id] = nil
-      errand.driver.cancel()
+      machine.dropErrand(id)
+      errand.driver?.cancel()
       errand.answered(.failure(.closedWithClient))
     }
   }
@@ -77,7 +96,11 @@ extension ClientCore {
 /// A request under way.
 struct Errand {
   let session: SessionID
-  let driver: HTTPRequestDriver
+  let path: String
+  let body: [UInt8]
+  let deadline: Int64?
+  /// While an exchange is under way.
+  var driver: HTTPRequestDriver?
   let answered: (HTTPRequestDriver.Answer) -> Void
 }
 

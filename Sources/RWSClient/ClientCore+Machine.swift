@@ -7,11 +7,14 @@ extension ClientCore {
 
   func open(_ session: SessionID, _ settings: Settings, as identity: PreparedIdentity?) {
     guard !hasClosedSessions else { return }
-    let route = identity.map { identities.route(of: $0, client: connect.fields) }
+    let route =
+      identity.map { identities.route(of: $0, client: connect.fields, options.apiKeySource) }
+      ?? IdentityTable.clientRoute
+    let asksForKey = keyOptions(of: route).apiKeySource != nil
     drive {
       $0.open(
-        session, settings: settings, route: route ?? IdentityTable.clientRoute, dialect: dialect,
-        now: $1)
+        session, settings: settings, route: route, dialect: dialect, asksForKey: asksForKey,
+        endsWithSessions: asksForKey && route != IdentityTable.clientRoute, now: $1)
     }
   }
 
@@ -108,7 +111,13 @@ extension ClientCore {
       end.error = end.error.map(presentable)
       turns.removeValue(forKey: turn)?.end(end)
     case .routeEnded(let route):
-      identities.remove(route)
+      endRoute(route)
+    case .askForKey(let route, let isRefused): askForKey(of: route, isRefused: isRefused)
+    case .forgetKeyRequest(let route): keyRequests.removeValue(forKey: route)?.expire()
+    case .keyAwaited(let caller, let error): keyCallers.removeValue(forKey: caller)?(error)
+    case .post(let id): post(id)
+    case .errandFailed(let id, let error):
+      errands.removeValue(forKey: id)?.answered(.failure(error))
     case .connectEnded(let session, let error):
       let waiters = connectWaiters.removeValue(forKey: session) ?? []
       for done in waiters { done(error.map(presentable)) }

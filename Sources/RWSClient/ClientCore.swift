@@ -17,7 +17,7 @@ final class ClientCore: @unchecked Sendable {
   let proxies: ProxySetup
   let tokens: TokenCounters
   private let fork = ForkGuard()
-  private let secrets: SecretStore
+  let secrets: SecretStore
 
   private let lock = Lock()
   private let closingEnded = Condition()
@@ -37,8 +37,13 @@ final class ClientCore: @unchecked Sendable {
   var turns: [TurnID: TurnCore] = [:]
   var steers: [SteerID: SteerCore] = [:]
   var connectWaiters: [SessionID: [@Sendable (ResponsesError?) -> Void]] = [:]
-  var errands: [UInt64: Errand] = [:]
+  var errands: [ErrandID: Errand] = [:]
   var lastErrand: UInt64 = 0
+  /// Header fields with the latest key, of routes whose keys are asked for.
+  var keyFields: [RouteID: HTTPFields] = [:]
+  var keyRequests: [RouteID: KeyExchange] = [:]
+  var keyCallers: [KeyWaiter.Caller: (ResponsesError?) -> Void] = [:]
+  var lastKeyCaller: KeyWaiter.Caller = 0
   var timer: (id: TimerID, due: Instant)?
   var isPerforming = false
   private(set) var hasClosedSessions = false
@@ -58,6 +63,9 @@ final class ClientCore: @unchecked Sendable {
       throw ResponsesError(
         .invalidArgument, "sent_message_bytes_max must be from 1 byte to 1 GiB.")
     }
+    guard options.apiKeySource == nil || options.apiKey == nil else {
+      throw .twoKeys
+    }
     guard 0...ClientOptions.retriesLimit ~= options.maxRetries else {
       throw ResponsesError(.invalidArgument, "max_retries must be from 0 to 100.")
     }
@@ -70,8 +78,10 @@ final class ClientCore: @unchecked Sendable {
     identities = IdentityTable(secrets: secrets)
     let vocabulary = try options.vocabulary()
     tokens = TokenCounters(vocabulary)
+    var limits = PoolLimits()
+    limits.keyNanoseconds = Self.limit(options.connectTimeout)
     machine = ClientMachine(
-      vocabulary: vocabulary, transport: try options.effectiveTransport(),
+      limits: limits, vocabulary: vocabulary, transport: try options.effectiveTransport(),
       seed: UInt64.random(in: .min ... .max))
     do {
       (connect, proxies) = try Self.connectOptions(options)
@@ -250,6 +260,7 @@ final class ClientCore: @unchecked Sendable {
   private func closeSessions() {
     hasClosedSessions = true
     endErrands(of: nil)
+    endKeyRequests()
     drive { $0.closeAll(now: $1) }
     timer.map { loop.cancel($0.id) }
     timer = nil

@@ -12,6 +12,14 @@ extension ClientOptions {
     return timeouts
   }
 
+  var recovery: RecoveryOptions {
+    var recovery = RecoveryOptions()
+    recovery.replay = replayPolicy
+    recovery.resendsMax = maxRetries
+    recovery.backoffBase = retryBackoff.nanoseconds
+    return recovery
+  }
+
   var namesTLSFiles: Bool { caFile != nil || clientCertificateFile != nil || clientKeyFile != nil }
 
   func tlsContext() throws(ResponsesError) -> TLSContext {

@@ -2,7 +2,9 @@
 extension ClientOptions: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   public var description: String {
     let url = baseURL ?? "(environment or default)"
-    let key = apiKey.map { $0.isEmpty ? "none" : "given" } ?? "from the environment"
+    let key =
+      apiKeySource != nil
+      ? "asked for" : apiKey.map { $0.isEmpty ? "none" : "given" } ?? "from the environment"
     let way = proxy.map { $0.isEmpty ? "none" : "given" } ?? "from the environment"
     return "ClientOptions(baseURL: \(url), API key: \(key), headers: \(headers.map(\.name)), "
       + "proxy: \(way))"
@@ -14,7 +16,8 @@ extension ClientOptions: CustomStringConvertible, CustomDebugStringConvertible, 
 
 extension Identity: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   public var description: String {
-    let key = apiKey.map { $0.isEmpty ? "none" : "given" } ?? "the client's"
+    let key =
+      apiKeySource != nil ? "asked for" : apiKey.map { $0.isEmpty ? "none" : "given" } ?? "the client's"
     return "Identity(API key: \(key), headers: \(headers.map(\.name)))"
   }
 

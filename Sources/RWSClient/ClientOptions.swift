@@ -27,6 +27,8 @@ public struct ClientOptions: Sendable {
   public var baseURL: String?
   /// Sent as a bearer token. nil: `$OPENAI_API_KEY`; empty: no `Authorization` header.
   public var apiKey: String?
+  /// Asked for a key before each connection, in the place of `apiKey`: for keys that do not last.
+  public var apiKeySource: APIKeySource?
   /// `OpenAI-Organization`.
   public var organization: String?
   /// `OpenAI-Project`.
@@ -118,8 +120,10 @@ public struct ClientOptions: Sendable {
     baseURL ?? Self.environment("OPENAI_BASE_URL") ?? Self.defaultBaseURL
   }
 
+  /// Empty where it is asked for.
   var effectiveAPIKey: String {
-    apiKey ?? Self.environment("OPENAI_API_KEY") ?? ""
+    if apiKeySource != nil { return "" }
+    return apiKey ?? Self.environment("OPENAI_API_KEY") ?? ""
   }
 
   func effectiveSentMessageBytesMax(host: String) -> Int {

@@ -15,6 +15,7 @@ final class HTTPLink: Link {
   let connection: Connection
   private let client: ClientCore
   private let start: Int64
+  private let options: ConnectOptions
   private var exchange: ClientExchange?
   private var turn: TurnID?
   private var reading = Reading.nothing
@@ -26,14 +27,14 @@ final class HTTPLink: Link {
     self.client = client
     start = client.loop.now
     events = ServerSentEventReader(eventBytesMax: client.options.messageBytesMax)
+    options = client.connectOptions(on: connection.routeID)
     exchange = ClientExchange(
-      connecting: client.connectOptions(on: connection.routeID), bodyBytesMax: .max, on: client.loop,
+      connecting: options, bodyBytesMax: .max, on: client.loop,
       delegate: self)
   }
 
   func send(_ body: [UInt8], of turn: TurnID) -> ResponsesError? {
     guard let exchange else { return nil }
-    let options = client.connectOptions(on: connection.routeID)
     do throws(UpgradeRequestError) {
       self.turn = turn
       _ = exchange.send(
@@ -77,6 +78,7 @@ extension HTTPLink: ClientExchangeDelegate {
   }
 
   func exchange(_ exchange: ClientExchange, receivedHead head: HTTPResponseHead) {
+    client.note(head.fields, of: connection)
     reading = head.isEventStream ? .events : .body(head)
   }
 

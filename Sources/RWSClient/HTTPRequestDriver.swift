@@ -18,10 +18,10 @@ final class HTTPRequestDriver {
   private var totalTimer: TimerID?
   private var silenceTimer: TimerID?
 
-  /// - Parameter total: Time for everything, in nanoseconds; nil: no limit.
+  /// - Parameter deadline: For everything; nil: none.
   /// - Parameter answered: Called once, from the loop, never inside this call; not after `cancel`.
   init(
-    _ request: HTTPRequest, over connect: ConnectOptions, bodyBytesMax: Int, silence: Int64?, total: Int64?,
+    _ request: HTTPRequest, over connect: ConnectOptions, bodyBytesMax: Int, silence: Int64?, deadline: Int64?,
     on loop: EventLoop, answered: @escaping (Answer) -> Void
   ) {
     self.loop = loop
@@ -31,8 +31,8 @@ final class HTTPRequestDriver {
       connecting: connect, bodyBytesMax: bodyBytesMax, on: loop, delegate: self)
     self.exchange = exchange
     _ = exchange.send(request)
-    if let total {
-      totalTimer = loop.schedule(at: MonotonicClock.deadline(after: total)) { [self] in
+    if let deadline {
+      totalTimer = loop.schedule(at: deadline) { [self] in
         totalTimer = nil
         expire(.turnTimeout)
       }

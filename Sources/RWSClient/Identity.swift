@@ -9,6 +9,8 @@ import RWSWebSocket
 public struct Identity: Sendable {
   /// Sent as a bearer token; empty: no `Authorization` header.
   public var apiKey: String?
+  /// Asked for a key before each connection, in the place of `apiKey`. nil: the client's, if no `apiKey` is given.
+  public var apiKeySource: APIKeySource?
   /// `OpenAI-Organization`; empty: none.
   public var organization: String?
   /// `OpenAI-Project`; empty: none.
@@ -17,9 +19,11 @@ public struct Identity: Sendable {
   public var headers: [Header] = []
 
   public init(
-    apiKey: String? = nil, organization: String? = nil, project: String? = nil, headers: [Header] = []
+    apiKey: String? = nil, organization: String? = nil, project: String? = nil, headers: [Header] = [],
+    apiKeySource: APIKeySource? = nil
   ) {
     self.apiKey = apiKey
+    self.apiKeySource = apiKeySource
     self.organization = organization
     self.project = project
     self.headers = headers
@@ -28,17 +32,27 @@ public struct Identity: Sendable {
 
 /// An identity made ready: the header fields that it comes to, checked, and what of them is secret.
 struct PreparedIdentity: Sendable {
+  /// Without the key where that is asked for.
   let fields: HTTPFields
   let secrets: Secrets
+  let options: ClientOptions
 
   init(_ identity: Identity, of client: ClientOptions, url: WebSocketURL) throws(ResponsesError) {
+    guard identity.apiKeySource == nil || identity.apiKey == nil else { throw .twoKeys }
     var options = client
     options.apiKey = identity.apiKey ?? client.apiKey
+    options.apiKeySource = identity.apiKeySource ?? (identity.apiKey == nil ? client.apiKeySource : nil)
     options.organization = Self.override(client.organization, by: identity.organization)
     options.project = Self.override(client.project, by: identity.project)
     options.headers = client.headers.overridden(by: identity.headers)
     fields = try options.upgradeFields(for: url)
+    self.options = options
     secrets = Secrets(options)
+  }
+
+  /// What the server sees is the same. Of keys that are asked for that is not known; whom they come from is.
+  func isSame(_ fields: HTTPFields, _ source: APIKeySource?) -> Bool {
+    self.fields == fields && options.apiKeySource === source
   }
 
   private static func override(_ own: String?, by other: String?) -> String? {
@@ -76,9 +90,12 @@ struct IdentityTable {
   subscript(_ id: RouteID) -> PreparedIdentity? { entries[id] }
 
   /// The same route for the same fields, which is what the server sees.
-  mutating func route(of identity: PreparedIdentity, client fields: HTTPFields) -> RouteID {
-    if identity.fields == fields { return Self.clientRoute }
-    if let known = entries.first(where: { $0.value.fields == identity.fields }) { return known.key }
+  mutating func route(
+    of identity: PreparedIdentity, client fields: HTTPFields, _ source: APIKeySource?
+  ) -> RouteID {
+    if identity.isSame(fields, source) { return Self.clientRoute }
+    let known = entries.first { $0.value.isSame(identity.fields, identity.options.apiKeySource) }
+    if let known { return known.key }
     lastID += 1
     let id = RouteID(lastID)
     entries[id] = identity

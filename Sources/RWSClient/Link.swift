@@ -40,7 +40,8 @@ extension ClientCore {
   /// For a new connection on that route.
   func connectOptions(on route: RouteID?) -> ConnectOptions {
     var options = connect
-    if let route, let identity = identities[route] { options.fields = identity.fields }
+    guard let route else { return options }
+    if let fields = keyFields[route] ?? identities[route]?.fields { options.fields = fields }
     return options
   }
 }

@@ -4,7 +4,7 @@ import RWSProtocol
 /// The credentials of a client, to be kept out of everything that leaves the library: servers repeat
 /// them in error messages and bodies (a rejected key, a proxy's echo of the request).
 struct Secrets: Sendable {
-  private let values: [[UInt8]]
+  fileprivate let values: [[UInt8]]
 
   /// Shorter values are no secrets, and would make ordinary text unreadable.
   private static let lengthMin = 6
@@ -63,10 +63,22 @@ final class SecretStore: @unchecked Sendable {
   private let own: Secrets
   private let lock = Lock()
   private var others: [RouteID: Secrets] = [:]
+  /// Those that were asked for, the latest last: connections live longer than what they were made with.
+  private var keys: [Secrets] = []
+  private static let keysMax = 64
 
   init(_ own: Secrets) { self.own = own }
 
   func add(_ secrets: Secrets, of route: RouteID) { lock.withLock { others[route] = secrets } }
+
+  func add(key: String) {
+    let secret = Secrets([], key: key)
+    lock.withLock {
+      guard !keys.contains(where: { $0.values == secret.values }) else { return }
+      keys.append(secret)
+      if keys.count > Self.keysMax { keys.removeFirst() }
+    }
+  }
 
   func remove(_ route: RouteID) { lock.withLock { others[route] = nil } }
 
@@ -76,7 +88,7 @@ final class SecretStore: @unchecked Sendable {
 
   func redact(_ text: String) -> String { all.reduce(own.redact(text)) { $1.redact($0) } }
 
-  private var all: [Secrets] { lock.withLock { Array(others.values) } }
+  private var all: [Secrets] { lock.withLock { Array(others.values) + keys } }
 }
 
 extension [UInt8] {

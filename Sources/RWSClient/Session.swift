@@ -93,6 +93,8 @@ public final class Session: Sendable {
     public var turnTimeout: Duration?
     /// nil: the client's.
     public var replayPolicy: ReplayPolicy?
+    /// What carries the turn; nil: as for the client. `TurnStats.transport` says what did.
+    public var transport: TransportChoice?
 
     public init(overrides: String = "", isWarmUp: Bool = false) {
       self.overrides = overrides
@@ -136,7 +138,8 @@ public final class Session: Sendable {
     let prepared = try prepare(
       content: content, overrides: Settings(overrides: Array(options.overrides.utf8)),
       isWarmUp: options.isWarmUp, isAbandoningCalls: options.isAbandoningCalls,
-      limits: limits(options), replayPolicy: options.replayPolicy, onEvent: nil)
+      limits: limits(options), replayPolicy: options.replayPolicy, transport: options.transport,
+      onEvent: nil)
     try prepared.launch()
     return prepared.turn
   }
@@ -156,7 +159,7 @@ public final class Session: Sendable {
   /// A turn that begins with `launch()`, so that a callback can know its handle before the first event.
   package func prepare(
     content: TurnRequest.Content, overrides: Settings, isWarmUp: Bool, isAbandoningCalls: Bool = false,
-    limits: TurnLimits, replayPolicy: ReplayPolicy? = nil,
+    limits: TurnLimits, replayPolicy: ReplayPolicy? = nil, transport: TransportChoice? = nil,
     onEvent: (@Sendable (Event?) -> Void)?
   ) throws(ResponsesError) -> (turn: Turn, launch: () throws(ResponsesError) -> Void) {
     try checkIsOpen()
@@ -167,7 +170,7 @@ public final class Session: Sendable {
     let request = TurnRequest(
       id: client.core.makeTurnID(), content: content, settings: settings.merging(overrides),
       isWarmUp: isWarmUp, isStrict: client.core.isStrict, isAbandoningCalls: isAbandoningCalls,
-      limits: limits, recovery: recovery(replayPolicy),
+      transport: transport, limits: limits, recovery: recovery(replayPolicy),
       measure: client.core.tokens.measure(content.input))
     let turn = TurnCore(
       id: request.id, signal: signal, onEvent: onEvent, onEnd: { [state] in state.turnEnded() })
@@ -246,11 +249,8 @@ public final class Session: Sendable {
   }
 
   private func recovery(_ policy: ReplayPolicy?) -> RecoveryOptions {
-    let client = client.core.options
-    var recovery = RecoveryOptions()
-    recovery.replay = policy ?? client.replayPolicy
-    recovery.resendsMax = client.maxRetries
-    recovery.backoffBase = client.retryBackoff.nanoseconds
+    var recovery = client.core.options.recovery
+    if let policy { recovery.replay = policy }
     return recovery
   }
 

@@ -43,6 +43,7 @@ final class WebSocketLink: Link {
 
 extension WebSocketLink: WebSocketChannelDelegate {
   func channelOpened(_ channel: WebSocketChannel, _ info: HandshakeInfo) {
+    client.note(info.fields, of: connection)
     client.linkOpened(self, info.stream, since: start)
   }
 

@@ -14,6 +14,12 @@ package struct SessionID: Hashable, Sendable {
   package init(_ value: UInt64) { self.value = value }
 }
 
+/// A request beside the turns.
+package struct ErrandID: Hashable, Sendable {
+  package let value: UInt64
+  package init(_ value: UInt64) { self.value = value }
+}
+
 /// Stands for everything that sessions must have in common to share a connection: endpoint, credentials,
 /// organisation, project, headers, proxy and TLS settings. The shell gives equal ones the same id.
 package struct RouteID: Hashable, Sendable {

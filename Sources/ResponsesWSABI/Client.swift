@@ -26,9 +26,35 @@ public func rws_client_close(_ client: OpaquePointer?, _ timeout_ms: Int64) -> r
   }
 }
 
+@c(rws_client_counters) @implementation
+public func rws_client_counters(
+  _ client: OpaquePointer?, _ counters_out: UnsafeMutablePointer<rws_counters>?
+) -> rws_status {
+  call { () throws(ResponsesError) in
+    let client = try Handles.client(client).client
+    try write(rws_counters(client.counters), to: writable(counters_out))
+  }
+}
+
 @c(rws_client_free) @implementation
 public func rws_client_free(_ client: OpaquePointer?) {
   Handles.clients.remove(client)?.client.closeNow()
+}
+
+extension rws_counters {
+  fileprivate init(_ counters: RecoveryCounters) {
+    self.init()
+    resend_count = UInt64(clamping: counters.resendCount)
+    replay_count = UInt64(clamping: counters.replayCount)
+    retried_request_count = UInt64(clamping: counters.retriedRequestCount)
+    connection_count = UInt64(clamping: counters.connectionCount)
+    failed_dial_count = UInt64(clamping: counters.failedDialCount)
+    lost_connection_count = UInt64(clamping: counters.lostConnectionCount)
+    rotation_count = UInt64(clamping: counters.rotationCount)
+    fallback_count = UInt64(clamping: counters.fallbackCount)
+    key_request_count = UInt64(clamping: counters.keyRequestCount)
+    refused_key_count = UInt64(clamping: counters.refusedKeyCount)
+  }
 }
 
 extension ClientOptions {
@@ -62,12 +88,8 @@ extension ClientOptions {
     tlsTimeout = try limit(options.tls_timeout_ms, default: tlsTimeout, "tls_timeout_ms")
     upgradeTimeout = try limit(
       options.upgrade_timeout_ms, default: upgradeTimeout, "upgrade_timeout_ms")
-    if options.transport != 0 {
-      guard let choice = TransportChoice(rawValue: options.transport) else {
-        throw ResponsesError(.invalidArgument, "transport is not one of RWS_TRANSPORT_….")
-      }
-      transport = choice
-    }
+    transport = try TransportChoice.named(options.transport)
+    apiKeySource = APIKeySource.of(options.on_api_key, options.api_key_user_data)
     vocabularyFile = try string(options.vocabulary_file, "vocabulary_file")
     if options.message_bytes_max != 0 { messageBytesMax = Int(clamping: options.message_bytes_max) }
     if options.sent_message_bytes_max != 0 {
@@ -152,6 +174,17 @@ extension ClientOptions {
       headers.append(Header(name, value))
     }
     return headers
+  }
+}
+
+extension TransportChoice {
+  /// nil: none is named.
+  static func named(_ value: Int32) throws(ResponsesError) -> TransportChoice? {
+    guard value != 0 else { return nil }
+    guard let choice = TransportChoice(rawValue: value) else {
+      throw ResponsesError(.invalidArgument, "transport is not one of RWS_TRANSPORT_….")
+    }
+    return choice
   }
 }
 

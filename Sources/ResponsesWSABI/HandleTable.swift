@@ -79,6 +79,7 @@ enum Handles {
   static let sessions = HandleTable<SessionHandle>(kind: 2)
   static let turns = HandleTable<TurnHandle>(kind: 3)
   static let sockets = HandleTable<SocketHandle>(kind: 4)
+  static let keyRequests = HandleTable<APIKeyRequest>(kind: 5)
 
   static func client(_ handle: OpaquePointer?) throws(ResponsesError) -> ClientHandle {
     try find(handle, in: clients, "client")
@@ -94,6 +95,10 @@ enum Handles {
 
   static func socket(_ handle: OpaquePointer?) throws(ResponsesError) -> SocketHandle {
     try find(handle, in: sockets, "socket")
+  }
+
+  static func keyRequest(_ handle: OpaquePointer?) throws(ResponsesError) -> APIKeyRequest {
+    try find(handle, in: keyRequests, "request")
   }
 
   private static func find<Object: AnyObject>(

@@ -81,6 +81,7 @@ extension Identity {
       organization: try string(identity.organization, "organization"),
       project: try string(identity.project, "project"),
       headers: try ClientOptions.headers(identity.headers, identity.header_count))
+    apiKeySource = APIKeySource.of(identity.on_api_key, identity.api_key_user_data)
   }
 }
 

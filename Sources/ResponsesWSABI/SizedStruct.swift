@@ -20,6 +20,7 @@ extension rws_stats: SizedStruct {}
 extension rws_steer: SizedStruct {}
 extension rws_ledger: SizedStruct {}
 extension rws_estimate: SizedStruct {}
+extension rws_counters: SizedStruct {}
 extension rws_socket_options: SizedStruct {}
 extension rws_message: SizedStruct {}
 extension rws_connection_info: SizedStruct {}

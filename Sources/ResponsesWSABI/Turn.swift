@@ -83,7 +83,8 @@ public func rws_turn_start(
       overrides: Settings(overrides: bytes(given.overrides, given.overrides_len, "overrides")),
       isWarmUp: given.is_warm_up != 0, isAbandoningCalls: given.abandon_calls != 0,
       limits: turnLimits(given, session),
-      replayPolicy: ReplayPolicy.named(given.replay_policy), onEvent: onEvent)
+      replayPolicy: ReplayPolicy.named(given.replay_policy),
+      transport: TransportChoice.named(given.transport), onEvent: onEvent)
     let handle = try Handles.insert(TurnHandle(prepared.turn), into: Handles.turns)
     callback?.turn = handle
     // Before the launch: a callback may look at what the caller passed as turn_out.

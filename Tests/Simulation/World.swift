@@ -157,7 +157,12 @@ final class World {
     case .end(let id, let end): ended(id, end)
     case .steered(let id, let state): steered(id, state)
     case .succeeded(let first, let second): succeeded(first, second)
-    case .routeEnded, .connectEnded: break
+    // Whoever is asked has a key at once.
+    case .askForKey(let route, _): clock.after(0) { [self] in
+      machine.keyArrived(on: route, nil, now: now)
+      perform()
+    }
+    case .routeEnded, .connectEnded, .forgetKeyRequest, .keyAwaited, .post, .errandFailed: break
     }
   }
 }

@@ -37,6 +37,10 @@ extension ClientCore {
     }
   }
 
+  func asksForKey(_ options: WebSocket.Options, to url: WebSocketURL) -> Bool {
+    self.options.apiKeySource != nil && carriesCredentials(options, to: url)
+  }
+
   /// A client certificate is a credential, too.
   private func tls(
     for options: WebSocket.Options, to url: WebSocketURL

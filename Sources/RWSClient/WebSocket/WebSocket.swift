@@ -42,7 +42,8 @@ public final class WebSocket: Sendable {
     }
     let connect = try client.core.connectOptions(for: options)
     let core = WebSocketCore(options, onMessage: onMessage)
-    let driver = WebSocketDriver(core, of: client.core, secrets: Secrets(options.headers))
+    let driver = WebSocketDriver(core, of: client.core, secrets: Secrets(options.headers),
+      asksForKey: client.core.asksForKey(options, to: connect.url))
     let sentMessageBytesMax = client.core.options.effectiveSentMessageBytesMax(
       host: connect.url.host)
     return Prepared(

@@ -25,24 +25,47 @@ final class WebSocketDriver: @unchecked Sendable {
   private let core: WebSocketCore
   private let secrets: Secrets
   private var channel: WebSocketChannel?
+  private var connect: ConnectOptions?
+  /// It goes with a key that is asked for.
+  private let asksForKey: Bool
+  private var hasAskedAgain = false
+  private var isAwaitingKey = false
   /// Sent before the connection was open.
   private var early: [Outgoing] = []
   private var isOpen = false
   /// Closed before it was open, with something to send: that goes out first, if the time suffices.
   private var pendingClose: (code: UInt16, reason: String, deadline: Int64, timer: TimerID)?
 
-  init(_ core: WebSocketCore, of client: ClientCore, secrets: Secrets) {
+  init(_ core: WebSocketCore, of client: ClientCore, secrets: Secrets, asksForKey: Bool) {
     self.core = core
+    self.asksForKey = asksForKey
     self.client = client
     self.secrets = secrets
   }
 
   func start(_ connect: ConnectOptions) {
     guard client.add(self) else { return endAsClientClosed() }
+    self.connect = connect
+    if asksForKey { return askForKey(isRefused: false) }
     channel = WebSocketChannel(connecting: connect, on: client.loop, delegate: self)
   }
 
+  private func askForKey(isRefused: Bool) {
+    isAwaitingKey = true
+    client.awaitKey(isRefused: isRefused) { [self] error in
+      guard isAwaitingKey, var connect else { return }
+      isAwaitingKey = false
+      if let error {
+        _ = release()
+        return core.end(.init(error: error))
+      }
+      connect.fields = client.withKey(connect.fields)
+      channel = WebSocketChannel(connecting: connect, on: client.loop, delegate: self)
+    }
+  }
+
   func send(_ outgoing: Outgoing) {
+    if isAwaitingKey { return early.append(outgoing) }
     guard let channel else { return }
     guard isOpen else { return early.append(outgoing) }
     let tag = UInt64(outgoing.weight)
@@ -66,8 +89,9 @@ final class WebSocketDriver: @unchecked Sendable {
   func resumeReading() { channel?.resumeReading() }
 
   func close(code: UInt16, reason: String, timeout: Int64) {
-    guard let channel else { return }
+    guard channel != nil || isAwaitingKey else { return }
     guard !isOpen, !early.isEmpty else {
+      guard let channel else { return abort() }
       return channel.close(code: code, reason: reason, timeoutNanoseconds: timeout)
     }
     forgetPendingClose()
@@ -104,6 +128,7 @@ final class WebSocketDriver: @unchecked Sendable {
     client.remove(self)
     forgetPendingClose()
     early = []
+    isAwaitingKey = false
     defer { channel = nil }
     return channel
   }
@@ -148,6 +173,11 @@ extension WebSocketDriver: WebSocketChannelDelegate {
 
   func channelClosed(_ channel: WebSocketChannel, _ failure: NetworkFailure) {
     guard channel === self.channel else { return }
+    if case .upgradeRefused(let answer) = failure.kind, answer.status == 401, asksForKey, !hasAskedAgain {
+      hasAskedAgain = true
+      self.channel = nil
+      return askForKey(isRefused: true)
+    }
     _ = release()
     client.log(.info, "connection ended: \(failure.message)")
     var ending = WebSocketCore.Ending(error: secrets.redact(client.presentable(failure)))

@@ -62,7 +62,7 @@ public struct ResponsesError: Error, Sendable, Equatable, CustomStringConvertibl
       // Without a status: it broke, or its SOCKS5 answer said that the host did.
       return httpStatus == 0 || httpStatus == 429 || httpStatus >= 500 && httpStatus != 501
     case .ok, .done, .invalidArgument, .invalidHandle, .invalidJSON, .closed, .wouldDeadlock,
-      .forked, .cancelled, .fullResend, .missingOutput, .notSupported, .tls, .tlsUntrusted, .tlsHostname, .tlsExpired,
+      .forked, .cancelled, .fullResend, .missingOutput, .notSupported, .apiKey, .tls, .tlsUntrusted, .tlsHostname, .tlsExpired,
       .tlsPin,
       .proxyUnauthorized, .unauthorized, .handshake, .protocolViolation, .invalidEvent, .contextLength,
       .messageTooLarge, .limit, .internalError:

@@ -16,6 +16,7 @@ public enum Status: Int32, Sendable, CaseIterable {
   case fullResend = -109
   case missingOutput = -110
   case notSupported = -111
+  case apiKey = -112
   case dns = -201
   case connectRefused = -202
   case connect = -203
@@ -78,6 +79,8 @@ public enum Status: Int32, Sendable, CaseIterable {
     case .missingOutput:
       ("RWS_ERR_MISSING_OUTPUT", "a tool call of the last response has no output in the input")
     case .notSupported: ("RWS_ERR_NOT_SUPPORTED", "this cannot be done over HTTP")
+    case .apiKey:
+      ("RWS_ERR_API_KEY", "the callback for the API key failed, or gave none in time")
     case .dns: ("RWS_ERR_DNS", "the host name could not be resolved")
     case .connectRefused: ("RWS_ERR_CONNECT_REFUSED", "the host refused the connection")
     case .connect: ("RWS_ERR_CONNECT", "no connection could be made")

@@ -16,6 +16,16 @@ package enum Action {
   case deliver(TurnID, EventBatch, TurnStats)
   /// The last word on a turn.
   case end(TurnID, TurnEnd)
+  /// Ask for a fresh API key of the route, answered by `keyArrived`; true: the last one was refused.
+  case askForKey(RouteID, isRefused: Bool)
+  /// The answer is not waited for any more.
+  case forgetKeyRequest(RouteID)
+  /// Who called `awaitKey` may connect, or hears why there is no key.
+  case keyAwaited(KeyWaiter.Caller, ResponsesError?)
+  /// Make the exchange; answered by `errandEnded`.
+  case post(ErrandID)
+  /// Nothing more is done for it.
+  case errandFailed(ErrandID, ResponsesError)
   /// No session uses the route any more, and no connection is left: its name may be forgotten.
   case routeEnded(RouteID)
   /// The answer to `connect`: nil when connected.

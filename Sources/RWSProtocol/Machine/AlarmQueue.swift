@@ -13,6 +13,10 @@ struct AlarmQueue {
     case rotation(Route)
     /// A connection that nobody uses may be closed.
     case idle(Connection)
+    /// The question about an API key has waited long enough.
+    case key(RouteID, question: UInt64)
+    /// An errand has waited long enough to be tried again.
+    case errand(ErrandID)
     /// WebSocket may be had again.
     case probe(Route)
   }

@@ -100,9 +100,18 @@ extension ClientMachine {
     return sessions
   }
 
+  func dropConnections(of route: Route) {
+    for connection in route.connections {
+      actions.append(.close(connection))
+      route.remove(connection)
+      connection.dissolve()
+    }
+  }
+
   func endIfUnused(_ route: Route) {
     guard route.sessionCount == 0, route.connections.isEmpty, routes[route.id] === route else { return }
     routes[route.id] = nil
+    endKeyDesk(of: route.id)
     actions.append(.routeEnded(route.id))
   }
 

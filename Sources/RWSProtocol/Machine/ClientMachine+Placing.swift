@@ -49,6 +49,11 @@ extension ClientMachine {
   /// again then.
   @discardableResult
   func seat(_ session: SessionState, _ now: Instant) -> Seat? {
+    if let seat = session.seat, session.isReadyToSend, let required = requiredTransport(session),
+      seat.connection.transport != required
+    {
+      leave(session, now)
+    }
     if session.seat == nil, !findSeat(session, now) {
       wait(session, in: &session.route.waiting)
       return nil
@@ -80,12 +85,13 @@ extension ClientMachine {
 
   func findSeat(_ session: SessionState, _ now: Instant) -> Bool {
     let route = session.route
-    let isTooLarge = session.active?.isTooLargeForWebSocket == true
-    if !isTooLarge, route.seat(session) { return true }
+    let required = requiredTransport(session)
+    // Over HTTP each response has a connection of its own.
+    if required != .http, route.seat(session, over: required) { return true }
     let mayDial = route.mayDial
     let replaced = mayDial ? nil : route.deserted
     if mayDial || replaced != nil {
-      let transport = isTooLarge ? .http : transports.current
+      let transport = required ?? transports.current(session.active?.request.transport)
       // Over HTTP each response has a connection: it is the turns that are dialled, as often as the caller starts them.
       guard transport == .http || route.rate.take(now) || !holds(.dialRate) else {
         if !route.isDialDue {
@@ -97,7 +103,7 @@ extension ClientMachine {
       if let replaced { abandon(replaced, now) }
       return route.place(session, on: dial(route, over: transport, now))
     }
-    return !isTooLarge && route.squeezeIn(session)
+    return required != .http && route.squeezeIn(session)
   }
 
   /// Cancelled responses go with it.
@@ -191,6 +197,7 @@ extension ClientMachine {
       turn.appendNotice(Notice(kind: .rotated, reason: "age"))
       deliver(turn)
     }
+    noteOrganization(of: turn, connection)
     // A former tenant's context goes when another's response comes.
     if !turn.session.chain.isAnchored(at: seat), holds(.laneReuseEvicts) { connection[seat.lane].evict(.laneReused) }
     connection.begin(turn, on: seat.lane)

@@ -21,6 +21,7 @@ extension ClientMachine {
   ) {
     var notice = Notice(
       kind: resend.cause == .replay ? .replayed : .resent, reason: resend.cause.rawValue)
+    if resend.cause == .replay { counters.replayCount += 1 } else { counters.resendCount += 1 }
     notice.error = error
     notice.execution = execution
     notice.attempt = turn.stats.resendCount + 1
@@ -51,6 +52,7 @@ extension ClientMachine {
     if hasLostAnchor {
       session.chain.dropAnchor(.notFound)
     }
+    if error.isAboutKey { noteRefusedKey(of: seat.connection) }
     if error.isAboutLanes, session.route.lanes != .supported { session.route.lanes = .unsupported }
     if error.code == "websocket_stream_limit_reached" { seat.connection.isFull = true }
     if seat.connection.isFull || seat.lane > 0 && session.route.lanes == .unsupported {

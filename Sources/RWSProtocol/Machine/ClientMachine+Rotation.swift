@@ -69,6 +69,7 @@ extension ClientMachine {
     old.dismiss(session, now: now)
     _ = session.route.place(session, on: replacement)
     session.hasMoved = true
+    counters.rotationCount += 1
     closeIfLeft(old, now)
     return true
   }

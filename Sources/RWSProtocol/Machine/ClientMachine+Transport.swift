@@ -3,19 +3,36 @@
 /// Over HTTP a connection carries one response: it has one lane, retires when the response has ended, and a cancel ends
 /// it. There is no cache to continue: what is not stored goes whole each time.
 extension ClientMachine {
-  /// True if the turns that waited for the connection go on over HTTP.
-  func fallBack(from connection: Connection, _ error: ResponsesError, _ now: Instant) -> Bool {
-    guard connection.transport == .webSocket, transports.block() else { return false }
+  /// What the session's turn must go over; nil: what there is.
+  func requiredTransport(_ session: SessionState) -> Transport? {
+    guard let turn = session.active else { return nil }
+    if turn.isTooLargeForWebSocket { return .http }
+    switch turn.request.transport {
+    case .webSocket: return .webSocket
+    case .http: return .http
+    case .automatic, nil: return nil
+    }
+  }
+
+  func mayFallBack(_ session: SessionState) -> Bool {
+    transports.isAutomatic(session.active?.request.transport)
+  }
+
+  /// WebSocket cannot be had: who may goes over HTTP from now on, until a probe finds that it can.
+  func fallBack(from connection: Connection, _ sessions: [SessionState], _ now: Instant) {
+    guard connection.transport == .webSocket, connection.isProbe || sessions.contains(where: mayFallBack)
+    else { return }
+    transports.block()
     if !transports.isProbeDue || connection.isProbe {
       transports.isProbeDue = true
       alarms.add(.probe(connection.route), at: now.advanced(byNanoseconds: limits.probeNanoseconds))
     }
-    return true
   }
 
   /// The turn that waited for a WebSocket goes over HTTP.
   func noteFallback(of turn: ActiveTurn, _ error: ResponsesError) {
     turn.fallbackError = error
+    counters.fallbackCount += 1
     turn.appendNotice("rws.transport") { writer in
       writer.member("transport", Transport.http.description)
       writer.member("reason", "\(error.status.name)")
@@ -42,7 +59,7 @@ extension ClientMachine {
 
   /// Tries in the background; turns go on over HTTP meanwhile.
   func probe(_ route: Route, _ now: Instant) {
-    guard transports.current == .http else { return }
+    guard transports.isBlocked else { return }
     // Where all sessions are gone, the next one that opens tries at its first turn.
     guard routes[route.id] === route, route.sessionCount > 0 else { return noteAvailable() }
     dial(route, over: .webSocket, now).isProbe = true
@@ -57,7 +74,7 @@ extension ClientMachine {
     let connection = Connection(ConnectionID(nextConnection), route, over: transport, now: now)
     nextConnection += 1
     route.add(connection)
-    actions.append(.connect(connection))
+    if route.asksForKey { askForKey(.connection(connection), on: route.id, now) } else { actions.append(.connect(connection)) }
     return connection
   }
 

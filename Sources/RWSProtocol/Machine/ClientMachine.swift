@@ -31,6 +31,10 @@ package final class ClientMachine {
   var turns: [TurnID: ActiveTurn] = [:]
   var alarms = AlarmQueue()
   var recovery: Recovery
+  package internal(set) var counters = RecoveryCounters()
+  var keyDesks: [RouteID: KeyDesk] = [:]
+  var lastKeyQuestion: UInt64 = 0
+  var errands: [ErrandID: Errand] = [:]
   var nextConnection: UInt64 = 1
   var nextSuccessor: UInt64 = 1
   var actions: [Action] = []
@@ -63,11 +67,17 @@ package final class ClientMachine {
 
   // MARK: Sessions
 
-  /// - Parameter dialect: Of the route; that of its first session counts.
+  /// - Parameters:
+  ///   - dialect: Of the route; that of its first session counts.
+  ///   - asksForKey: Likewise.
+  ///   - endsWithSessions: Likewise: nothing of it outlives its last session, for who gives the keys may then be gone.
   package func open(
-    _ id: SessionID, settings: Settings, route: RouteID, dialect: Dialect, now: Instant
+    _ id: SessionID, settings: Settings, route: RouteID, dialect: Dialect, asksForKey: Bool = false,
+    endsWithSessions: Bool = false,     now: Instant
   ) {
     let route = self.route(route, dialect, now)
+    route.asksForKey = asksForKey
+    route.endsWithSessions = endsWithSessions
     route.sessionCount += 1
     sessions[id] = SessionState(id, settings, route, now: now)
   }
@@ -110,6 +120,7 @@ package final class ClientMachine {
     for turn in waiting { end(turn, .cancelled, error, now) }
     leave(session, now)
     session.route.sessionCount -= 1
+    if session.route.endsWithSessions, session.route.sessionCount == 0 { dropConnections(of: session.route) }
     endIfUnused(session.route)
   }
 
@@ -121,6 +132,8 @@ package final class ClientMachine {
       route.dissolve()
     }
     routes = [:]
+    keyDesks = [:]
+    errands = [:]
     alarms = AlarmQueue()
   }
 
@@ -217,6 +230,7 @@ package final class ClientMachine {
     if connection.transport == .webSocket {
       noteAvailable()
       connection.route.hasConnected = true
+      counters.connectionCount += 1
       watchAge(connection, now)
     }
     for session in connection.seatedSessions {
@@ -235,13 +249,17 @@ package final class ClientMachine {
   ) {
     switch connection.state {
     case .connecting:
+      counters.failedDialCount += 1
+      if askAgain(connection, error, now) { return }
       replacementFailed(connection, now)
       let sessions = remove(connection)
-      if isUpgradeBlocked || connection.isProbe, fallBack(from: connection, error, now) {
-        for session in sessions { session.active.map { noteFallback(of: $0, error) } }
-        return advance(sessions, connection.route, now)
-      }
+      let isBlocked = isUpgradeBlocked || connection.isProbe
+      if isBlocked { fallBack(from: connection, sessions, now) }
       for session in sessions {
+        if isBlocked, mayFallBack(session) {
+          session.active.map { noteFallback(of: $0, error) }
+          continue
+        }
         if session.isConnectWanted {
           session.isConnectWanted = false
           actions.append(.connectEnded(session.id, error))
@@ -251,7 +269,9 @@ package final class ClientMachine {
         end(turn, .failed, error.with(.notSent), now)
       }
       advance(sessions, connection.route, now)
-    case .open, .aging, .retiring: lose(connection, error, now)
+    case .open, .aging, .retiring:
+      counters.lostConnectionCount += 1
+      lose(connection, error, now)
     case .closed: break
     }
   }
@@ -266,7 +286,7 @@ package final class ClientMachine {
   package func refused(_ id: TurnID, _ error: ResponsesError, now: Instant) {
     guard let turn = turns[id], let seat = turn.seat else { return }
     vacate(turn, seat)
-    if error.status == .messageTooLarge, transports.isAutomatic, seat.connection.transport == .webSocket {
+    if error.status == .messageTooLarge, mayFallBack(turn.session), seat.connection.transport == .webSocket {
       return moveToHTTP(turn, now)
     }
     turn.phase = .placing
@@ -285,6 +305,8 @@ package final class ClientMachine {
         serve(route, now)
       case .rotation(let route): rotate(route, now)
       case .idle(let connection): closeIfIdle(connection, now)
+      case .key(let route, let question): expireKeyQuestion(question, on: route, now)
+      case .errand(let id): resumeErrand(id, now)
       case .probe(let route): probe(route, now)
       }
     }

@@ -33,6 +33,12 @@ package final class Connection {
 
   /// The server counts more lane names than we do: those who are here may stay, nobody else comes.
   var isFull = false
+  /// The question whose answer is the API key that it was dialled with; 0: its route asks none.
+  var keyNumber: UInt64 = 0
+  /// Its key was refused, and another was asked for.
+  var hasAskedAgain = false
+  /// As the server's answer named it; empty: it did not.
+  var organization = ""
   /// When it is to be left.
   var rotationDue: Instant?
   /// All its sessions had moved before it was closed.

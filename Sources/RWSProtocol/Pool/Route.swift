@@ -16,6 +16,10 @@ final class Route {
   var lanes: Dialect.Lanes
   private(set) var connections: [Connection] = []
   var rate: TokenBucket
+  /// The API key is asked for before each connection is made.
+  var asksForKey = false
+  /// Its connections do not outlive its last session.
+  var endsWithSessions = false
   /// Some connection was opened once: the settings are right.
   var hasConnected = false
   /// Open ones.
@@ -54,9 +58,10 @@ final class Route {
   }
 
   /// Seats the session where there is room by rules 2; false: nowhere.
-  func seat(_ session: SessionState) -> Bool {
+  func seat(_ session: SessionState, over transport: Transport?) -> Bool {
+    func isFit(_ connection: Connection) -> Bool { transport == nil || connection.transport == transport }
     if let anchor = session.chain.anchor, let connection = anchor.connection,
-      connection.state == .open, place(session, on: connection)
+      connection.state == .open, isFit(connection), place(session, on: connection)
     {
       return true
     }
@@ -64,6 +69,7 @@ final class Route {
     for connection in connections where connection.tenants < PoolLimits.inFlightMax {
       guard connection.state == .open || connection.state == .connecting && !connection.isProbe
       else { continue }
+      guard isFit(connection) else { continue }
       if let best, best.tenants >= connection.tenants { continue }
       // What counts for the server are the responses in flight, those of cancelled turns included.
       guard connection.inFlight < PoolLimits.inFlightMax, hasRoom(connection) else { continue }

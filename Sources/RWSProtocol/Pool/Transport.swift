@@ -26,28 +26,25 @@ public enum TransportChoice: Int32, Sendable, Equatable {
 /// place by the same way.
 struct TransportPolicy {
   private let choice: TransportChoice
+  /// WebSocket cannot be had.
+  private(set) var isBlocked = false
   /// A connection tries whether WebSocket can be had again, or one will.
   var isProbeDue = false
-  private var isBlocked = false
 
   init(_ choice: TransportChoice) { self.choice = choice }
 
-  var current: Transport {
-    switch choice {
+  /// - Parameter own: A turn's own choice; nil: it has none.
+  func current(_ own: TransportChoice?) -> Transport {
+    switch own ?? choice {
     case .webSocket: .webSocket
     case .http: .http
     case .automatic: isBlocked ? .http : .webSocket
     }
   }
 
-  var isAutomatic: Bool { choice == .automatic }
+  func isAutomatic(_ own: TransportChoice?) -> Bool { own ?? choice == .automatic }
 
-  /// WebSocket cannot be had. True if HTTP is used from now on.
-  mutating func block() -> Bool {
-    guard choice == .automatic else { return false }
-    isBlocked = true
-    return true
-  }
+  mutating func block() { isBlocked = true }
 
   mutating func unblock() { isBlocked = false }
 }

@@ -10,6 +10,7 @@
 ///   | refused: lane's name            | nobody knew whether there are lanes        | again at once, without, once        |
 ///   | refused: too many lane names    |                                            | again at once, elsewhere            |
 ///   | refused: connection too old     | nothing created                            | again at once, elsewhere            |
+///   | refused: the key (HTTP 401)     | keys are asked for                         | again with another key, once        |
 ///   | refused: overload, rate limit   | no output                                  | again after a wait                  |
 ///   | anything else                   |                                            | the turn ends with the error        |
 ///
@@ -31,6 +32,7 @@ struct Recovery {
     case laneLimit = "websocket_stream_limit_reached"
     case ageLimit = "websocket_connection_limit_reached"
     case transient = "server_busy"
+    case key = "key_refused"
     /// For a WebSocket message: not the table's matter (`moveToHTTP`).
     case tooLarge = "too_large"
   }
@@ -55,22 +57,41 @@ struct Recovery {
   mutating func resend(_ turn: ActiveTurn, after failure: Failure, _ now: Instant) -> Resend? {
     let route = turn.session.route
     guard
-      turn.stats.resendCount < turn.request.recovery.resendsMax || !route.holds(.resendsAreBounded),
       // Steering input went into the context by itself; a request of ours would not have it.
       !turn.steersAhead.contains(where: { $0.state == .committed }),
-      let cause = cause(turn, failure)
+      let cause = cause(turn, failure),
+      // Another key is asked for however often a turn may be sent again: it is a part of connecting.
+      turn.stats.resendCount < turn.request.recovery.resendsMax || cause == .key
+        || !route.holds(.resendsAreBounded)
     else { return nil }
     let wait: Int64
     switch (cause, failure) {
-    case (.notFound, _), (.laneName, _), (.laneLimit, _), (.ageLimit, _): wait = 0
+    case (.notFound, _), (.laneName, _), (.laneLimit, _), (.ageLimit, _), (.key, _): wait = 0
     case (.unsent, _) where turn.stats.resendCount == 0,
       (.replay, _) where turn.stats.resendCount == 0:
       wait = 0
     case (_, .connecting(let error)), (_, .connection(let error)), (_, .refused(let error)):
-      guard let patience = self.wait(turn, error, now) else { return nil }
+      let patience = self.wait(
+        turn.request.recovery, attempt: turn.stats.resendCount, error,
+        elapsed: turn.elapsed(now), of: turn.request.limits.total, now)
+      guard let patience else { return nil }
       wait = patience
     }
     return Resend(cause: cause, wait: wait)
+  }
+
+  /// Of a request that changes nothing: it may be made again whatever became of it. In nanoseconds; nil: the error is
+  /// told.
+  mutating func retry(
+    _ options: RecoveryOptions, attempt: Int, after error: ResponsesError, on route: Route, elapsed: Int64,
+    of total: Int64?, _ now: Instant
+  ) -> Int64? {
+    guard attempt < options.resendsMax else { return nil }
+    let isLost = error.mayPassElsewhere(attempt: attempt)
+    guard isLost || error.isTransient || error.execution == .notSent && isWorthAnotherDial(error, route)
+    else { return nil }
+    if isLost, attempt == 0 { return 0 }
+    return wait(options, attempt: attempt, error, elapsed: elapsed, of: total, now)
   }
 
   private func cause(_ turn: ActiveTurn, _ failure: Failure) -> Cause? {
@@ -102,6 +123,9 @@ struct Recovery {
     guard !turn.hasOutput, !turn.request.settings.hasConversation else { return nil }
     func isNew(_ cause: Cause) -> Bool { !turn.hasUsed(cause) || !route.holds(.resentOnce) }
     if !turn.isCreated {
+      if error.isAboutKey, route.asksForKey, turn.seat?.connection.transport == .http, isNew(.key) {
+        return .key
+      }
       if error.isAboutAnchor, turn.stats.isDelta, isNew(.notFound) {
         return route.holds(.notFoundIsResent) ? .notFound : nil
       }
@@ -116,17 +140,17 @@ struct Recovery {
   }
 
   /// nil: it would be too long, or there were too many.
-  private mutating func wait(_ turn: ActiveTurn, _ error: ResponsesError, _ now: Instant) -> Int64? {
-    let options = turn.request.recovery
-    var wait = options.backoff(attempt: turn.stats.resendCount, &random)
+  private mutating func wait(
+    _ options: RecoveryOptions, attempt: Int, _ error: ResponsesError, elapsed: Int64, of total: Int64?,
+    _ now: Instant
+  ) -> Int64? {
+    var wait = options.backoff(attempt: attempt, &random)
     if let asked = error.retryAfterMilliseconds {
       guard 0...(RecoveryOptions.retryAfterMax / 1_000_000) ~= asked else { return nil }
       // A little later than asked, lest all come at the same instant.
       wait = asked * 1_000_000 + random.next(upTo: max(0, options.backoffBase))
     }
-    if let total = turn.request.limits.total, turn.elapsed(now) >= total - min(wait, total) {
-      return nil
-    }
+    if let total, elapsed >= total - min(wait, total) { return nil }
     return budget.take(now) ? wait : nil
   }
 }

@@ -21,6 +21,8 @@ final class SessionState {
   var isClosed = false
   /// Turns wait: the chain is about to go on from elsewhere.
   var isCompacting = false
+  /// That the last turn was sent to, where the server named it.
+  var organization = ""
   var lastUse: Instant
 
   init(_ id: SessionID, _ settings: Settings, _ route: Route, now: Instant) {

@@ -26,6 +26,8 @@ package struct TurnRequest: Sendable {
   package let isStrict: Bool
   /// Calls of the last response that the input leaves without an output leave the history.
   package let isAbandoningCalls: Bool
+  /// nil: the client's.
+  package let transport: TransportChoice?
   package let limits: TurnLimits
   package let recovery: RecoveryOptions
   /// Of the input's lasting items, if it was measured where it was made; nil: the machine does it.
@@ -33,7 +35,8 @@ package struct TurnRequest: Sendable {
 
   package init(
     id: TurnID, content: Content, settings: Settings, isWarmUp: Bool = false,
-    isStrict: Bool = false, isAbandoningCalls: Bool = false, limits: TurnLimits = TurnLimits(),
+    isStrict: Bool = false, isAbandoningCalls: Bool = false, transport: TransportChoice? = nil,
+    limits: TurnLimits = TurnLimits(),
     recovery: RecoveryOptions = RecoveryOptions(),
     measure: TextMeasure? = nil
   ) {
@@ -43,6 +46,7 @@ package struct TurnRequest: Sendable {
     self.isWarmUp = isWarmUp
     self.isStrict = isStrict
     self.isAbandoningCalls = isAbandoningCalls
+    self.transport = transport
     self.limits = limits
     self.recovery = recovery
     self.measure = measure

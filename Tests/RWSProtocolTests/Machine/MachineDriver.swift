@@ -30,6 +30,11 @@ final class MachineDriver {
   private(set) var ends: [TurnID: TurnEnd] = [:]
   private(set) var connectEnds: [ResponsesError?] = []
   private(set) var endedRoutes: [RouteID] = []
+  private(set) var keyQuestions: [(route: RouteID, isRefused: Bool)] = []
+  private(set) var forgottenKeyRequests: [RouteID] = []
+  private(set) var keyAnswers: [UInt64: Status] = [:]
+  private(set) var posts: [ErrandID] = []
+  private(set) var failedErrands: [ErrandID: ResponsesError] = [:]
   private(set) var pauses: [Bool] = []
   private(set) var steersSent: [Sent] = []
   private(set) var steers: [SteerID: [Steer.State]] = [:]
@@ -59,11 +64,32 @@ final class MachineDriver {
   }
 
   @discardableResult
-  func openSession(route: UInt64 = 1) -> SessionID {
+  func openSession(
+    route: UInt64 = 1, asksForKey: Bool = false, endsWithSessions: Bool = false
+  ) -> SessionID {
     lastSession += 1
     let id = SessionID(lastSession)
-    machine.open(id, settings: settings, route: RouteID(route), dialect: dialect, now: now)
+    machine.open(
+      id, settings: settings, route: RouteID(route), dialect: dialect, asksForKey: asksForKey,
+      endsWithSessions: endsWithSessions, now: now)
     return id
+  }
+
+  /// Answers the question that is under way.
+  func giveKey(_ error: ResponsesError? = nil, route: UInt64 = 2) {
+    machine.keyArrived(on: RouteID(route), error, now: now)
+    drain()
+  }
+
+  func beginErrand(_ id: UInt64, of session: SessionID, total: Int64? = nil) {
+    machine.beginErrand(ErrandID(id), of: session, recovery: recovery, total: total, now: now)
+    drain()
+  }
+
+  /// Whether it is over.
+  func endErrand(_ id: UInt64, _ error: ResponsesError? = nil) -> Bool {
+    defer { drain() }
+    return machine.errandEnded(ErrandID(id), error, now: now)
   }
 
   func fork(_ source: SessionID) -> SessionID {
@@ -75,11 +101,13 @@ final class MachineDriver {
   @discardableResult
   func start(
     _ input: String, in session: SessionID? = nil, overrides: String = "", isWarmUp: Bool = false,
-    isStrict: Bool = false, isAbandoningCalls: Bool = false, limits: TurnLimits = TurnLimits()
+    isStrict: Bool = false, isAbandoningCalls: Bool = false, transport: TransportChoice? = nil,
+    limits: TurnLimits = TurnLimits()
   ) throws -> TurnID {
     try start(
       .new(TurnInput(json: Array(input.utf8))), in: session, overrides: overrides,
-      isWarmUp: isWarmUp, isStrict: isStrict, isAbandoningCalls: isAbandoningCalls, limits: limits)
+      isWarmUp: isWarmUp, isStrict: isStrict, isAbandoningCalls: isAbandoningCalls,
+      transport: transport, limits: limits)
   }
 
   /// In whole-history style.
@@ -97,15 +125,15 @@ final class MachineDriver {
   private func start(
     _ content: TurnRequest.Content, in session: SessionID?, overrides: String = "",
     isWarmUp: Bool = false, isStrict: Bool = false, isAbandoningCalls: Bool = false,
-    limits: TurnLimits = TurnLimits()
+    transport: TransportChoice? = nil, limits: TurnLimits = TurnLimits()
   ) throws -> TurnID {
     lastTurn += 1
     let id = TurnID(lastTurn)
     let request = TurnRequest(
       id: id, content: content,
       settings: settings.merging(try Settings(overrides: Array(overrides.utf8))),
-      isWarmUp: isWarmUp, isStrict: isStrict, isAbandoningCalls: isAbandoningCalls, limits: limits,
-      recovery: recovery)
+      isWarmUp: isWarmUp, isStrict: isStrict, isAbandoningCalls: isAbandoningCalls, transport: transport,
+      limits: limits, recovery: recovery)
     machine.start(request, in: session ?? self.session, now: now)
     drain()
     return id
@@ -254,6 +282,11 @@ final class MachineDriver {
       }
     case .steered(let id, let state): steers[id, default: []].append(state)
     case .succeeded(let turn, let successor): successors[turn] = successor
+    case .askForKey(let route, let isRefused): keyQuestions.append((route, isRefused))
+    case .forgetKeyRequest(let route): forgottenKeyRequests.append(route)
+    case .keyAwaited(let caller, let error): keyAnswers[caller] = error?.status ?? .ok
+    case .post(let id): posts.append(id)
+    case .errandFailed(let id, let error): failedErrands[id] = error
     case .routeEnded(let route): endedRoutes.append(route)
     case .connectEnded(_, let error): connectEnds.append(error)
     }

@@ -17,6 +17,7 @@ from ._client import LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_WARNING, Client
 from ._compaction import Compaction
 from ._errors import (
     APIError,
+    APIKeyError,
     AuthenticationError,
     Busy,
     Cancelled,
@@ -74,7 +75,7 @@ from ._events import Event, EventKind
 from ._ffi import version as library_version
 from ._identity import Identity
 from ._recovery import Replay
-from ._results import CallKind, Estimate, Ledger, Outcome, Stats, ToolCall, Usage
+from ._results import CallKind, Counters, Estimate, Ledger, Outcome, Stats, ToolCall, Usage
 from ._run import Run
 from ._session import Session
 from ._socket import Credentials, Message, Pong, SocketState, WebSocket
@@ -86,6 +87,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "APIError",
+    "APIKeyError",
     "AsyncClient",
     "AsyncRun",
     "AsyncSession",
@@ -106,6 +108,7 @@ __all__ = [
     "ConnectionLost",
     "ConnectionRefused",
     "ContextLengthExceeded",
+    "Counters",
     "Credentials",
     "DNSError",
     "Estimate",

@@ -28,6 +28,7 @@ from ._errors import WaitTimeout
 from ._events import Event, EventKind
 from ._identity import Identity
 from ._json import Fields, Input, encode_fields, encode_input
+from ._keys import note_loop
 from ._session import UNSET, SessionBase
 from ._socket import Message, WebSocketBase, nothing_received
 from ._time import FOREVER, Patience
@@ -212,9 +213,14 @@ class AsyncSession(SessionBase[AsyncTurn]):
 
     _turn_type = AsyncTurn
 
-    def __init__(self, client: ClientBase, settings: bytes) -> None:
-        super().__init__(client, settings)
+    def __init__(
+        self, client: ClientBase, pointer: int, identity: Optional[Identity] = None
+    ) -> None:
+        super().__init__(client, pointer, identity)
         self._readiness = _Readiness(self.descriptor)
+
+    def _note_loop(self) -> None:
+        note_loop(self._client, self._identity)
 
     @overload
     async def run(self, input: Optional[Input], tools: Tools, **options: Any) -> AsyncRun: ...
@@ -250,6 +256,7 @@ class AsyncSession(SessionBase[AsyncTurn]):
 
     async def connect(self, timeout: Optional[float] = None) -> None:
         """Connect ahead, so that the first turn need not wait for it. Optional."""
+        self._note_loop()
         native_connect = _ffi.library().rws_session_connect
         # The descriptor tells of turns alone.
         status = await _look_again(
@@ -261,6 +268,7 @@ class AsyncSession(SessionBase[AsyncTurn]):
         self, *, if_over: Optional[int] = None, timeout: Optional[float] = None
     ) -> Optional[Compaction]:
         """Replace the history by a smaller one that stands for it. As Session.compact()."""
+        self._note_loop()
         compacting = Compacting(if_over)
         status = await _look_again(
             lambda: compacting.look(self._handle.pointer(), 0), Patience(timeout)
@@ -271,6 +279,7 @@ class AsyncSession(SessionBase[AsyncTurn]):
         self, input: Optional[Input] = None, *, timeout: Optional[float] = None
     ) -> int:
         """Tokens of the next turn's whole input. As Session.count_tokens()."""
+        self._note_loop()
         counting = Counting(encode_input(input))
         status = await _look_again(
             lambda: counting.look(self._handle.pointer(), 0), Patience(timeout)
@@ -402,8 +411,9 @@ class AsyncClient(ClientBase):
         **fields: Any,
     ) -> AsyncSession:
         """Start a chain of responses. As Client.session()."""
+        note_loop(self, identity)
         return AsyncSession(
-            self, self._open_session(encode_fields(settings, fields), identity)
+            self, self._open_session(encode_fields(settings, fields), identity), identity
         )
 
     def restore(
@@ -417,10 +427,12 @@ class AsyncClient(ClientBase):
     ) -> AsyncSession:
         """A session that goes on from a saved one. As Client.restore()."""
         encoded = b"" if overrides is None and not fields else encode_fields(overrides, fields)
-        return AsyncSession(self, self._restore_session(saved, encoded, identity))
+        note_loop(self, identity)
+        return AsyncSession(self, self._restore_session(saved, encoded, identity), identity)
 
     def socket(self, url: Optional[str] = None, **options: Any) -> AsyncWebSocket:
         """Open a raw WebSocket connection. As Client.socket(), options included."""
+        note_loop(self, None)
         return AsyncWebSocket(self, url, **options)
 
     async def close(self) -> None:

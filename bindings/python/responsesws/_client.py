@@ -7,7 +7,7 @@ import weakref
 from types import TracebackType
 from typing import Any, Callable, Iterable, Optional, Sequence, Tuple, Type, TypeVar, Union
 
-from . import _ffi
+from . import _ffi, _results
 from ._arguments import (
     Headers,
     Path,
@@ -22,7 +22,9 @@ from ._errors import InvalidArgument
 from ._handle import own
 from ._identity import Identity
 from ._json import Fields, encode_fields
-from ._recovery import Replay, backoff_ms, replay_policy, retry_count
+from ._keys import APIKey, key_source, key_text, refuse_coroutines
+from ._recovery import Replay, backoff_ms, replay_policy, retry_count, transport_choice
+from ._results import Counters
 from ._session import Session
 from ._socket import Credentials, WebSocket
 from ._time import limit_ms
@@ -51,7 +53,7 @@ class ClientBase:
         self,
         base_url: Optional[str] = None,
         *,
-        api_key: Optional[str] = None,
+        api_key: Optional[APIKey] = None,
         organization: Optional[str] = None,
         project: Optional[str] = None,
         headers: Optional[Headers] = None,
@@ -90,7 +92,12 @@ class ClientBase:
         """Make a client. Nothing is connected yet.
 
         base_url: ws, wss, http or https; None: $OPENAI_BASE_URL, else the OpenAI API.
-        api_key: sent as a bearer token; None: $OPENAI_API_KEY; "": no Authorization header.
+        api_key: sent as a bearer token; None: $OPENAI_API_KEY; "": no Authorization header. Or a
+            callable that gives one, asked before each connection is made: for keys that do not
+            last. It runs in a thread of its own, and may use the library; with AsyncClient it may be
+            a coroutine function, which runs in the event loop. If it has a parameter `refused`, that is
+            True where the server has refused the last key. It has as long as connect_timeout; what it
+            raises is described in the turn's APIKeyError: keep secrets out of that.
         headers: further headers of the upgrade request.
         ca_file: PEM certificates trusted besides the system's.
         proxy: [scheme://][user:password@]host[:port]; http (also without a scheme), https, socks5
@@ -136,11 +143,13 @@ class ClientBase:
         log_level: lines up to this level (LOG_WARNING, or what the Logger is enabled for).
         """
         target, level = _log_target(log, log_level)
+        # Kept as long as somebody may be asked.
+        self._key_source = key_source(api_key)
         key = _ffi.add_log_target(target) if target is not None else None
         try:
             pointer = _ffi.client_new(
                 base_url=c_string("base_url", base_url),
-                api_key=c_string("api_key", api_key),
+                api_key=key_text(api_key),
                 organization=c_string("organization", organization),
                 project=c_string("project", project),
                 headers=header_list(headers),
@@ -153,7 +162,7 @@ class ClientBase:
                 client_key_file=c_path("client_key_file", client_key_file),
                 certificate_pins=pin_list(certificate_pins),
                 vocabulary_file=c_path("vocabulary_file", vocabulary_file),
-                transport=_transport(transport),
+                transport=transport_choice(transport),
                 connect_timeout_ms=limit_ms("connect_timeout", connect_timeout),
                 dns_timeout_ms=limit_ms("dns_timeout", dns_timeout),
                 tcp_timeout_ms=limit_ms("tcp_timeout", tcp_timeout),
@@ -177,6 +186,7 @@ class ClientBase:
                 max_retries=retry_count(max_retries),
                 retry_backoff_ms=backoff_ms(retry_backoff),
                 connection_age_limit_ms=limit_ms("connection_age_limit", connection_age_limit),
+                key_source=None if self._key_source is None else self._key_source.number,
                 log_key=key,
                 log_level=level,
             )
@@ -192,6 +202,10 @@ class ClientBase:
         if self._handle.is_usable:
             _ffi.check(_ffi.library().rws_client_close(self._handle.pointer(), milliseconds))
         self._handle.close()
+
+    def counters(self) -> Counters:
+        """What was done about failures so far, in all sessions together."""
+        return _results.counters(_ffi.client_counters(self._handle.pointer()))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._handle.is_closed else 'open'}>"
@@ -218,6 +232,12 @@ class Client(ClientBase):
     ...     print(session.run("Hello").text)
     """
 
+    def __init__(
+        self, base_url: Optional[str] = None, *, api_key: Optional[APIKey] = None, **options: Any
+    ) -> None:
+        refuse_coroutines(api_key)
+        super().__init__(base_url, api_key=api_key, **options)
+
     def session(
         self,
         settings: Optional[Fields] = None,
@@ -234,7 +254,8 @@ class Client(ClientBase):
 
         identity: as whom, where that is not the client; such sessions have connections of their own.
         """
-        return Session(self, self._open_session(encode_fields(settings, fields), identity))
+        _refuse_coroutines(identity)
+        return Session(self, self._open_session(encode_fields(settings, fields), identity), identity)
 
     def restore(
         self,
@@ -252,7 +273,8 @@ class Client(ClientBase):
         again if MCP tools had credentials there: they are not saved.
         """
         encoded = b"" if overrides is None and not fields else encode_fields(overrides, fields)
-        return Session(self, self._restore_session(saved, encoded, identity))
+        _refuse_coroutines(identity)
+        return Session(self, self._restore_session(saved, encoded, identity), identity)
 
     def socket(
         self,
@@ -303,14 +325,9 @@ class Client(ClientBase):
         self.close()
 
 
-def _transport(name: Optional[str]) -> int:
-    if name is None:
-        return 0
-    try:
-        return _ffi.TRANSPORTS[name]
-    except KeyError:
-        names = ", ".join(_ffi.TRANSPORTS)
-        raise InvalidArgument(f"transport must be one of {names}, or None") from None
+def _refuse_coroutines(identity: Optional[Identity]) -> None:
+    if identity is not None:
+        refuse_coroutines(identity.api_key)
 
 
 def _log_target(

@@ -14,7 +14,8 @@
     │   ├── Cancelled            the turn was cancelled by the caller
     │   ├── FullResend           strict mode: the whole history would have been sent again
     │   ├── MissingOutput        a tool call was left without its output
-    │   └── NotSupported         not over HTTP
+    │   ├── NotSupported         not over HTTP
+    │   └── APIKeyError          the callable for the API key failed
     ├── NetworkError             the network
     │   ├── DNSError
     │   ├── ConnectionRefused
@@ -80,6 +81,7 @@ class Status(IntEnum):
     ERR_FULL_RESEND = -109
     ERR_MISSING_OUTPUT = -110
     ERR_NOT_SUPPORTED = -111
+    ERR_API_KEY = -112
     ERR_DNS = -201
     ERR_CONNECT_REFUSED = -202
     ERR_CONNECT = -203
@@ -272,6 +274,12 @@ class NotSupported(UsageError):
     """This cannot be done over HTTP."""
 
     default_status = Status.ERR_NOT_SUPPORTED
+
+
+class APIKeyError(UsageError):
+    """The callable for the API key failed, or gave no key within connect_timeout."""
+
+    default_status = Status.ERR_API_KEY
 
 
 class NetworkError(ResponsesWSError):
@@ -493,6 +501,7 @@ CLASS_OF_STATUS: Dict[int, Type[ResponsesWSError]] = {
     Status.ERR_FULL_RESEND: FullResend,
     Status.ERR_MISSING_OUTPUT: MissingOutput,
     Status.ERR_NOT_SUPPORTED: NotSupported,
+    Status.ERR_API_KEY: APIKeyError,
     Status.ERR_DNS: DNSError,
     Status.ERR_CONNECT_REFUSED: ConnectionRefused,
     Status.ERR_CONNECT: ConnectFailed,

@@ -93,6 +93,7 @@ class Header(Structure):
     _fields_ = [("name", c_char_p), ("value", c_char_p)]
 
 
+KeyFunction = CFUNCTYPE(None, c_void_p, c_int32, c_void_p)
 LogFunction = CFUNCTYPE(None, c_int32, String, c_void_p)
 
 
@@ -139,6 +140,8 @@ class ClientOptions(Structure):
         ("reserved", c_int32),
         ("retry_backoff_ms", c_int64),
         ("connection_age_limit_ms", c_int64),
+        ("on_api_key", KeyFunction),
+        ("api_key_user_data", c_void_p),
     ]
 
 
@@ -150,6 +153,8 @@ class Identity(Structure):
         ("project", c_char_p),
         ("headers", POINTER(Header)),
         ("header_count", c_size_t),
+        ("on_api_key", KeyFunction),
+        ("api_key_user_data", c_void_p),
     ]
 
 
@@ -197,6 +202,8 @@ class TurnOptions(Structure):
         ("user_data", c_void_p),
         ("abandon_calls", c_int32),
         ("replay_policy", c_int32),
+        ("transport", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -291,6 +298,22 @@ class Ledger(Structure):
     ]
 
 
+class Counters(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("resend_count", c_uint64),
+        ("replay_count", c_uint64),
+        ("retried_request_count", c_uint64),
+        ("connection_count", c_uint64),
+        ("failed_dial_count", c_uint64),
+        ("lost_connection_count", c_uint64),
+        ("rotation_count", c_uint64),
+        ("fallback_count", c_uint64),
+        ("key_request_count", c_uint64),
+        ("refused_key_count", c_uint64),
+    ]
+
+
 class Estimate(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -373,6 +396,8 @@ FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "rws_last_error": (_status, [POINTER(Error)]),
     "rws_client_new": (_status, [POINTER(ClientOptions), _HandleOut]),
     "rws_client_close": (_status, [_Handle, c_int64]),
+    "rws_client_counters": (_status, [_Handle, POINTER(Counters)]),
+    "rws_api_key_answer": (_status, [_Handle, c_char_p, c_char_p]),
     "rws_client_free": (None, [_Handle]),
     "rws_session_new": (_status, [_Handle, c_char_p, c_size_t, _HandleOut]),
     "rws_session_new_as": (
@@ -572,6 +597,45 @@ def remove_log_target(key: int) -> None:
     _log_targets.pop(key, None)
 
 
+# ----------------------------------------------------------------------- API keys
+
+_key_sources: Dict[int, Callable[[int, bool], None]] = {}
+_key_number = 0
+_key_lock = threading.Lock()
+
+
+def _ask_for_key(request: int, is_refused: int, number: Optional[int]) -> None:
+    ask = _key_sources.get(number or 0)
+    try:
+        if ask is not None:
+            return ask(request, is_refused != 0)
+    except RuntimeError:
+        # No thread can be started: the interpreter ends.
+        pass
+    api_key_answer(request, None, b"Nobody is there to give an API key.")
+
+
+# Likewise one for all, never freed.
+_key_function = KeyFunction(_ask_for_key)
+
+
+def add_key_source(ask: Callable[[int, bool], None]) -> int:
+    global _key_number
+    with _key_lock:
+        _key_number += 1
+        _key_sources[_key_number] = ask
+        return _key_number
+
+
+def remove_key_source(number: int) -> None:
+    _key_sources.pop(number, None)
+
+
+def api_key_answer(request: int, api_key: Optional[bytes], problem: Optional[bytes]) -> None:
+    # Whether somebody still waits does not matter.
+    library().rws_api_key_answer(request, api_key, problem)
+
+
 # -------------------------------------------------------------------------- calls
 
 
@@ -617,6 +681,7 @@ def client_new(
     max_retries: int,
     retry_backoff_ms: int,
     connection_age_limit_ms: int,
+    key_source: Optional[int],
     log_key: Optional[int],
     log_level: int,
 ) -> int:
@@ -661,6 +726,9 @@ def client_new(
         connection_age_limit_ms=connection_age_limit_ms,
         log_level=log_level,
     )
+    if key_source is not None:
+        options.on_api_key = _key_function
+        options.api_key_user_data = key_source
     if log_key is not None:
         options.log = _log_function
         options.log_user_data = log_key
@@ -681,8 +749,9 @@ def identity(
     organization: Optional[bytes],
     project: Optional[bytes],
     headers: Sequence[Tuple[bytes, bytes]],
+    key_source: Optional[int],
 ) -> Identity:
-    return Identity(
+    identity = Identity(
         struct_size=ctypes.sizeof(Identity),
         api_key=api_key,
         organization=organization,
@@ -690,6 +759,10 @@ def identity(
         headers=_header_array(headers),
         header_count=len(headers),
     )
+    if key_source is not None:
+        identity.on_api_key = _key_function
+        identity.api_key_user_data = key_source
+    return identity
 
 
 def session_new_as(client: int, settings: bytes, identity: Identity) -> int:
@@ -749,6 +822,12 @@ def session_ledger(session: int) -> Ledger:
     return out
 
 
+def client_counters(client: int) -> Counters:
+    out = Counters(struct_size=ctypes.sizeof(Counters))
+    check(library().rws_client_counters(client, byref(out)))
+    return out
+
+
 def session_estimate(session: int, input: bytes) -> Estimate:
     out = Estimate(struct_size=ctypes.sizeof(Estimate))
     check(library().rws_session_estimate(session, input, len(input), byref(out)))
@@ -799,6 +878,7 @@ def turn_start(
     event_gap_timeout_ms: int,
     turn_timeout_ms: int,
     replay_policy: int,
+    transport: int,
 ) -> int:
     options = TurnOptions(
         struct_size=ctypes.sizeof(TurnOptions),
@@ -811,6 +891,7 @@ def turn_start(
         event_gap_timeout_ms=event_gap_timeout_ms,
         turn_timeout_ms=turn_timeout_ms,
         replay_policy=replay_policy,
+        transport=transport,
     )
     handle = c_void_p()
     check(library().rws_turn_start(session, input, len(input), byref(options), byref(handle)))

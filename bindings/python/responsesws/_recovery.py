@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Optional
 
+from . import _ffi
 from ._errors import InvalidArgument
 
 
@@ -21,6 +22,16 @@ class Replay(IntEnum):
 
 def replay_policy(policy: Optional[Replay]) -> int:
     return 0 if policy is None else Replay(policy)
+
+
+def transport_choice(name: Optional[str]) -> int:
+    if name is None:
+        return 0
+    try:
+        return _ffi.TRANSPORTS[name]
+    except KeyError:
+        names = ", ".join(_ffi.TRANSPORTS)
+        raise InvalidArgument(f"transport must be one of {names}, or None") from None
 
 
 def retry_count(value: Optional[int]) -> int:

@@ -112,6 +112,31 @@ class Ledger(NamedTuple):
     """What the next turn's input begins with; None: not known."""
 
 
+class Counters(NamedTuple):
+    """What a client has done about failures since it was made."""
+
+    resend_count: int
+    """Requests of turns that went out again and cannot have run before (`rws.resent`)."""
+    replay_count: int
+    """Those that may have run before (`rws.replayed`)."""
+    retried_request_count: int
+    """Requests beside the turns (compacting, counting) that were made again."""
+    connection_count: int
+    """WebSocket connections that were opened."""
+    failed_dial_count: int
+    """Connections, over whatever, that could not be made."""
+    lost_connection_count: int
+    """Open connections that ended without the client's doing."""
+    rotation_count: int
+    """Times that a session moved to a younger connection (`rws.rotated`)."""
+    fallback_count: int
+    """Turns that went over HTTP because WebSocket could not be had (`rws.transport`)."""
+    key_request_count: int
+    """Times that the callable for an API key was asked …"""
+    refused_key_count: int
+    """… of which so many times because the server had refused the last key."""
+
+
 class Estimate(NamedTuple):
     """Tokens that something will take: nearly always from low to high."""
 
@@ -214,6 +239,10 @@ def ledger(books: _ffi.Ledger) -> Ledger:
     values["context_tokens"] = _reported(books.context_tokens)
     values["delta_hit_rate"] = books.delta_hit_rate if books.delta_hit_rate >= 0 else None
     return Ledger(**values)
+
+
+def counters(counted: _ffi.Counters) -> Counters:
+    return Counters(*(getattr(counted, name) for name in Counters._fields))
 
 
 def estimate(estimated: _ffi.Estimate) -> Estimate:

@@ -11,7 +11,7 @@ from ._arguments import Path, c_path
 from ._compaction import Compacting, Compaction, Counting
 from ._handle import own
 from ._json import Fields, Input, encode_fields, encode_input
-from ._recovery import Replay, replay_policy
+from ._recovery import Replay, replay_policy, transport_choice
 from ._results import Estimate, Ledger
 from ._run import Run
 from ._time import Patience, limit_ms
@@ -20,6 +20,7 @@ from ._turn import Turn, TurnBase, wait_in_slices
 
 if TYPE_CHECKING:
     from ._client import ClientBase
+    from ._identity import Identity
 
 _Self = TypeVar("_Self", bound="SessionBase[Any]")
 _AnyTurn = TypeVar("_AnyTurn", bound=TurnBase)
@@ -33,9 +34,12 @@ class SessionBase(Generic[_AnyTurn]):
 
     _turn_type: Type[_AnyTurn]
 
-    def __init__(self, client: ClientBase, pointer: int) -> None:
+    def __init__(
+        self, client: ClientBase, pointer: int, identity: Optional[Identity] = None
+    ) -> None:
         # A session keeps its client: collecting that would close the connection.
         self._client = client
+        self._identity = identity
         self._handle = own(self, "session", pointer, _ffi.library().rws_session_free)
 
     def start(
@@ -49,6 +53,7 @@ class SessionBase(Generic[_AnyTurn]):
         event_gap_timeout: Optional[float] = None,
         turn_timeout: Optional[float] = None,
         replay: Optional[Replay] = None,
+        transport: Optional[str] = None,
         overrides: Optional[Fields] = None,
         **fields: Any,
     ) -> _AnyTurn:
@@ -65,12 +70,14 @@ class SessionBase(Generic[_AnyTurn]):
         response that the input does not answer leave the history, which is then sent in full, instead of
         raising MissingOutput. Times are in seconds; None: the
         client's, math.inf: no limit. `replay`: whether the turn may be sent again if it may have run;
-        None: the client's.
+        None: the client's. `transport`: "websocket", "http" or "auto" for this turn; None: as for the
+        client; `stats.transport` says what it was.
         """
         if input is not None and history is not None:
             raise TypeError("give input (what is new) or history (everything), not both")
         if "timeout" in fields:
             raise TypeError("timeout is no body field; the limit of a whole turn is turn_timeout")
+        self._note_loop()
         pointer = _ffi.turn_start(
             self._handle.pointer(),
             encode_input(input if history is None else history),
@@ -82,14 +89,18 @@ class SessionBase(Generic[_AnyTurn]):
             event_gap_timeout_ms=limit_ms("event_gap_timeout", event_gap_timeout),
             turn_timeout_ms=limit_ms("turn_timeout", turn_timeout),
             replay_policy=replay_policy(replay),
+            transport=transport_choice(transport),
         )
         return self._turn_type(self, pointer)
+
+    def _note_loop(self) -> None:
+        """asyncio only: where coroutine functions for API keys run."""
 
     def fork(self: _Self) -> _Self:
         """A session that goes on from where this one is: same settings, same history. The two do not
         wait for each other; the fork's first turn is cheap if this session has not gone on by then."""
         with self._handle.guard:
-            return type(self)(self._client, _ffi.session_fork(self._handle.pointer()))
+            return type(self)(self._client, _ffi.session_fork(self._handle.pointer()), self._identity)
 
     @property
     def response_id(self) -> Optional[str]:
@@ -160,8 +171,10 @@ class Session(SessionBase[Turn]):
 
     _turn_type = Turn
 
-    def __init__(self, client: ClientBase, pointer: int) -> None:
-        super().__init__(client, pointer)
+    def __init__(
+        self, client: ClientBase, pointer: int, identity: Optional[Identity] = None
+    ) -> None:
+        super().__init__(client, pointer, identity)
         self._compacting = threading.Lock()
         """Held from the call to the copy of what it lends."""
 

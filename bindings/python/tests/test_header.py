@@ -35,10 +35,13 @@ STRUCTS = {
     "rws_steer": _ffi.Steer,
     "rws_ledger": _ffi.Ledger,
     "rws_estimate": _ffi.Estimate,
+    "rws_counters": _ffi.Counters,
     "rws_message": _ffi.Message,
     "rws_socket_options": _ffi.SocketOptions,
     "rws_connection_info": _ffi.ConnectionInfo,
 }
+
+HANDLES = ("rws_client", "rws_session", "rws_turn", "rws_socket", "rws_api_key_request")
 
 SCALARS = {
     "int": ctypes.c_int,
@@ -59,6 +62,7 @@ SCALARS = {
     "rws_string": _ffi.String,
     "rws_usage": _ffi.Usage,
     "rws_log_fn": _ffi.LogFunction,
+    "rws_api_key_fn": _ffi.KeyFunction,
     "rws_event_fn": _ffi.EventFunction,
     "rws_message_kind": ctypes.c_int32,
     "rws_message_fn": _ffi.MessageFunction,
@@ -82,7 +86,7 @@ def ctypes_of(declaration):
         return None
     if base == "char" and stars == "*":
         return ctypes.c_char_p
-    if base == "void" or (base in ("rws_client", "rws_session", "rws_turn", "rws_socket") and stars == "*"):
+    if base == "void" or (base in HANDLES and stars == "*"):
         return ctypes.c_void_p
     if stars == "**":
         return ctypes.POINTER(ctypes.c_void_p)
