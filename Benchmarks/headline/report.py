@@ -166,7 +166,10 @@ def thresholds(results):
             cells.append(f"from {calls} on" if calls else f"not within {result['point']['calls']}")
             for constant, value in values.items():
                 base, unit = value(result)
-                found = crossing(result, kind, constant) if base else None
+                if not base:
+                    cells.append("not varied")
+                    continue
+                found = crossing(result, kind, constant)
                 if found is None:
                     always = saving(result, kind) >= BOUND
                     cells.append("at any" if always else "at none")
@@ -199,6 +202,7 @@ def chart(results, names, path):
     matplotlib.use("svg")
     # So that the same figures give the same file.
     matplotlib.rcParams["svg.hashsalt"] = "headline"
+    matplotlib.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot
 
     groups = (("inference", "model: output", ("inference",)), ("prefill", "model: reading", ("prefill",)),
@@ -231,7 +235,7 @@ def chart(results, names, path):
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, ncol=6, loc="upper center", fontsize=8, frameon=False)
     figure.tight_layout(rect=(0, 0, 1, 0.975))
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, metadata={"Date": None}, bbox_inches="tight")
 
 
 def write(found, names, directory):
@@ -255,8 +259,10 @@ def write(found, names, directory):
 
 def spoken_conditions(found):
     about = found["conditions"]
-    judged = ("Both bounds held in every row." if not found["failures"] else
-              "**Missed:** " + "; ".join(found["failures"]) + ".")
+    judged = ("Both bounds held in every row: at most 1 ms a turn of the client's own, and never slower than the SDK over its own WebSocket."
+              if not found["failures"] else
+              "Bounds: at most 1 ms a turn of the client's own (median), and never slower than the SDK over its own WebSocket. **Missed:** "
+              + "; ".join(found["failures"]) + ". All other rows hold.")
     first = ("; the machine did other work, and clients and server came before it (real-time priority)"
              if about["real_time"] else "")
     return (f"{about['date']}, {about['processor']}, {about['cores']} cores, {about['system']}, Python {about['python']}, "
