@@ -69,7 +69,7 @@ struct ByteLog: @unchecked Sendable {
 
   /// In proportion to what is there, so that little of the memory is unused.
   private mutating func addBlock(for needed: Int) {
-    let share = max(Self.blockBytesMin, min(Self.blockBytesMax, count / 8))
+    let share = max(Self.blockBytesMin, min(Self.blockBytesMax, count / 16))
     blocks.append(Block(byteCount: max(share, min(needed, Self.blockBytesMax))))
     starts.append(count)
     isSealed = false

@@ -4,29 +4,41 @@ import RWSJSON
 /// when the chain has to be sent whole again (protocol.md, Full replay). Items are never reprinted.
 package struct History: Sendable {
   /// Items that are treated alike. Only plain ones share a segment; what separates them belongs to it. A history of
-  /// small items may have as many as items, so it is packed: 24 bytes.
+  /// small items may have as many as items, so it is packed: 12 bytes.
   private struct Segment: Sendable {
-    private let start: Int
+    private let startLow: UInt32
+    private let startHighAndKind: UInt32
     private let count: UInt32
-    private let stored: UInt32
-    private let unstored: UInt32
-    let kind: ReplayItem.Kind
 
     /// Far from what 32 bits hold; a message is no larger.
     static let bytesMax = 1 << 30
+    private static let kindBits = UInt32(3)
 
-    init(range: Range<Int>, kind: ReplayItem.Kind, bytesStored: Int, bytesUnstored: Int) {
-      start = range.lowerBound
+    init(_ range: Range<Int>, _ kind: ReplayItem.Kind) {
+      let start = UInt64(clamping: range.lowerBound)
+      startLow = UInt32(truncatingIfNeeded: start)
+      startHighAndKind =
+        UInt32(truncatingIfNeeded: start >> 32) << Self.kindBits | UInt32(kind.rawValue)
       count = UInt32(clamping: range.count)
-      stored = UInt32(clamping: bytesStored)
-      unstored = UInt32(clamping: bytesUnstored)
-      self.kind = kind
     }
 
-    var range: Range<Int> { start..<(start + Int(count)) }
-    /// What it takes in a request to a server that stored it, and to one that did not; 0: nothing.
-    var bytesStored: Int { Int(stored) }
-    var bytesUnstored: Int { Int(unstored) }
+    var range: Range<Int> {
+      let start = Int(startHighAndKind >> Self.kindBits) << 32 | Int(startLow)
+      return start..<(start + Int(count))
+    }
+
+    var kind: ReplayItem.Kind {
+      ReplayItem.Kind(rawValue: UInt8(startHighAndKind & (1 << Self.kindBits - 1))) ?? .plain
+    }
+
+    /// Whether a server that stored what it made, or one that did not, gets anything of it.
+    func isSent(isStored: Bool) -> Bool {
+      switch kind {
+      case .plain, .unclean, .afterBareReasoning: count > 0
+      case .bareReasoning: isStored
+      case .dropped: false
+      }
+    }
   }
 
   /// Where items begin whose turn was another's, before what separates them from the ones before. Comparing may begin
@@ -232,34 +244,25 @@ package struct History: Sendable {
   ) {
     let start = log.count
     log.append(bytes)
-    if kind == .plain, segments.count > firstSegment, let last = segments.popLast() {
-      if last.kind == .plain, log.count - last.range.lowerBound <= Segment.bytesMax {
-        remove(last)
-        let range = last.range.lowerBound..<log.count
-        return add(
-          Segment(range: range, kind: .plain, bytesStored: range.count, bytesUnstored: range.count))
-      }
-      segments.append(last)
+    if kind == .plain, segments.count > firstSegment, let last = segments.last,
+      last.kind == .plain, log.count - last.range.lowerBound <= Segment.bytesMax
+    {
+      removeLastSegment()
+      return add(Segment(last.range.lowerBound..<log.count, .plain))
     }
-    let bytesUnstored =
-      switch kind {
-      case .plain, .unclean, .dropped: bytesReplayed
-      case .bareReasoning: 0
-      case .afterBareReasoning: cleaned(start..<log.count, keepsID: false).count
-      }
-    add(
-      Segment(
-        range: start..<log.count, kind: kind, bytesStored: bytesReplayed, bytesUnstored: bytesUnstored))
+    add(Segment(start..<log.count, kind), bytesReplayed: bytesReplayed)
   }
 
-  private mutating func add(_ segment: Segment) {
+  private mutating func add(_ segment: Segment, bytesReplayed: Int? = nil) {
     if segments.count == segments.capacity {
-      // By an eighth: doubling would leave half of it unused.
-      segments.reserveCapacity(segments.count + max(8, segments.count / 8))
+      // By a sixteenth: doubling would leave half of it unused.
+      segments.reserveCapacity(segments.count + max(8, segments.count / 16))
     }
     segments.append(segment)
-    extentStored.add(segment.bytesStored)
-    extentUnstored.add(segment.bytesUnstored)
+    let bytes = bytesReplayed ?? self.bytesReplayed(segment, isStored: true)
+    extentStored.add(bytes)
+    extentUnstored.add(
+      segment.kind.isAlikeEverywhere ? bytes : self.bytesReplayed(segment, isStored: false))
   }
 
   private mutating func clearExtents() {
@@ -267,9 +270,10 @@ package struct History: Sendable {
     extentUnstored = Extent()
   }
 
-  private mutating func remove(_ segment: Segment) {
-    extentStored.remove(segment.bytesStored)
-    extentUnstored.remove(segment.bytesUnstored)
+  private mutating func removeLastSegment() {
+    guard let segment = segments.popLast() else { return }
+    extentStored.remove(bytesReplayed(segment, isStored: true))
+    extentUnstored.remove(bytesReplayed(segment, isStored: false))
   }
 
   private mutating func separate() {
@@ -292,11 +296,9 @@ package struct History: Sendable {
     while segments.count > firstSegment, let last = segments.last,
       last.range.upperBound > boundary.offset
     {
-      segments.removeLast()
-      remove(last)
+      removeLastSegment()
       guard last.range.lowerBound < boundary.offset else { continue }
-      let range = last.range.lowerBound..<boundary.offset
-      add(Segment(range: range, kind: .plain, bytesStored: range.count, bytesUnstored: range.count))
+      add(Segment(last.range.lowerBound..<boundary.offset, .plain))
     }
     log.truncate(to: boundary.offset)
     itemCount = boundary.itemIndex
@@ -325,7 +327,7 @@ package struct History: Sendable {
   func replay(to body: inout [UInt8], isStored: Bool) {
     var isFirst = true
     for segment in segments[firstSegment...] {
-      guard (isStored ? segment.bytesStored : segment.bytesUnstored) > 0 else { continue }
+      guard segment.isSent(isStored: isStored) else { continue }
       if !isFirst { body.append(UInt8(ascii: ",")) }
       isFirst = false
       switch segment.kind {
@@ -334,6 +336,16 @@ package struct History: Sendable {
       case .unclean: body.append(contentsOf: cleaned(segment.range, keepsID: true))
       case .afterBareReasoning: body.append(contentsOf: cleaned(segment.range, keepsID: isStored))
       }
+    }
+  }
+
+  /// What the segment takes in such a replay. Not kept: only the last ones are ever asked.
+  private func bytesReplayed(_ segment: Segment, isStored: Bool) -> Int {
+    guard segment.isSent(isStored: isStored) else { return 0 }
+    return switch segment.kind {
+    case .plain, .bareReasoning, .dropped: segment.range.count
+    case .unclean: cleaned(segment.range, keepsID: true).count
+    case .afterBareReasoning: cleaned(segment.range, keepsID: isStored).count
     }
   }
 

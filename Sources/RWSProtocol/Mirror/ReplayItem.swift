@@ -13,6 +13,14 @@ enum ReplayItem {
     case afterBareReasoning
     /// Never sent again.
     case dropped
+
+    /// Whether it does not matter to it if the server stored what it made.
+    var isAlikeEverywhere: Bool {
+      switch self {
+      case .plain, .unclean, .dropped: true
+      case .bareReasoning, .afterBareReasoning: false
+      }
+    }
   }
 
   /// The kinds of a response's items. Reasoning needs the item that followed it: without one it is dropped.
