@@ -29,6 +29,7 @@ package final class IOThread: @unchecked Sendable {
     ExitHandler.add(self)
     let started: Int32 = lock.withLock {
       Thread.start(&thread, name: name) { [self] in
+        OpenSSLLibrary.seedThread()
         loop.run()
         finish()
       }

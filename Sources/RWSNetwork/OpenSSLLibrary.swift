@@ -9,6 +9,17 @@ enum OpenSSLLibrary {
 
   static func initialise() { _ = initialised }
 
+  /// Seeds this thread's random generators. They are seeded from a generator of the whole process, under its lock, and
+  /// a child forked in that moment would find it held for ever: hence under our lock, which fork waits for.
+  static func seedThread() {
+    initialise()
+    ForkGuard.withProcessLock {
+      var byte: UInt8 = 0
+      _ = RAND_bytes(&byte, 1)
+      _ = RAND_priv_bytes(&byte, 1)
+    }
+  }
+
   /// The text of the latest error in this thread's queue, which is emptied.
   static func takeErrorText() -> String {
     let code = ERR_peek_last_error()

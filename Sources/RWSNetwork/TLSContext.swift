@@ -16,9 +16,12 @@ package final class TLSContext: @unchecked Sendable {
   init(
     _ method: OpaquePointer?, pins: [CertificatePin] = [], trustProblem: String? = nil
   ) throws(NetworkFailure) {
-    OpenSSLLibrary.initialise()
+    // It draws keys for tickets.
+    OpenSSLLibrary.seedThread()
     ERR_clear_error()
-    guard let context = SSL_CTX_new(method) else { throw Self.failure("TLS could not be set up") }
+    guard let context = ForkGuard.withProcessLock({ SSL_CTX_new(method) }) else {
+      throw Self.failure("TLS could not be set up")
+    }
     pointer = context
     self.pins = pins
     self.trustProblem = trustProblem
