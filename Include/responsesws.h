@@ -409,8 +409,8 @@ rws_status rws_session_new_as(rws_client *client, const char *settings, size_t s
 
 /**
  * Connects ahead, so that the first turn need not wait for it. Free of charge, optional.
- * @return RWS_OK (connected, now or before); RWS_TIMEOUT (still connecting); the error of the
- *         attempt, details in rws_last_error().
+ * @return RWS_OK (connected, now or before); RWS_TIMEOUT (still connecting: the next call goes on
+ *         with the same attempt); the error of the attempt, details in rws_last_error().
  * @since 0.1
  */
 rws_status rws_session_connect(rws_session *session, int64_t timeout_ms);

@@ -5,18 +5,19 @@ extension ClientCore {
   static let loopPatience = Duration.seconds(10)
 
   /// Runs `question` on the loop and waits for its answer; nil when `timeout` passed. What the loop can
-  /// answer by itself, it answers whatever the timeout.
+  /// answer by itself, it answers whatever the timeout. An answer that comes after that is told to `late`.
   func ask<Answer: Sendable>(
-    timeout: Duration?,
+    timeout: Duration?, late: @escaping @Sendable (Answer) -> Void = { _ in },
     _ question: @escaping @Sendable (@escaping @Sendable (Answer) -> Void) -> Void
   ) throws(ResponsesError) -> Answer? {
     let slot = AnswerSlot<Answer>()
+    let put = { @Sendable (answer: Answer) in if !slot.put(answer) { late(answer) } }
     if thread.isCurrent {
-      question { slot.put($0) }
+      question(put)
       return slot.take(until: 0)
     }
     let isPosted = loop.post {
-      question { slot.put($0) }
+      question(put)
       slot.noteAsked()
     }
     guard isPosted else { throw ResponsesError(.closed, "The client is closed.") }
@@ -32,11 +33,14 @@ private final class AnswerSlot<Answer: Sendable>: @unchecked Sendable {
   private let arrived = Condition()
   private var answer: Answer?
   private var isAsked = false
+  private var isAbandoned = false
 
-  func put(_ answer: Answer) {
+  /// False: nobody waits for it any more.
+  func put(_ answer: Answer) -> Bool {
     lock.withLock {
       self.answer = answer
       arrived.broadcast()
+      return !isAbandoned
     }
   }
 
@@ -55,9 +59,8 @@ private final class AnswerSlot<Answer: Sendable>: @unchecked Sendable {
 
   func take(until deadline: Int64?) -> Answer? {
     lock.withLock {
-      while answer == nil {
-        guard deadline != 0, arrived.wait(lock, until: deadline) else { return answer }
-      }
+      while answer == nil, deadline != 0, arrived.wait(lock, until: deadline) {}
+      isAbandoned = answer == nil
       return answer
     }
   }

@@ -15,6 +15,8 @@ public final class Session: Sendable {
     var isClosed = false
     /// Turns that have not ended.
     var openTurns = 0
+    /// Of an attempt that `connect` began and did not wait for: the next one tells.
+    private var connectFailure: ResponsesError?
 
     func admitTurn() throws(ResponsesError) {
       try lock.withLock { () throws(ResponsesError) in
@@ -27,6 +29,15 @@ public final class Session: Sendable {
     }
 
     func turnEnded() { lock.withLock { openTurns -= 1 } }
+
+    func keepConnectFailure(_ error: ResponsesError?) { lock.withLock { connectFailure = error } }
+
+    func takeConnectFailure() -> ResponsesError? {
+      lock.withLock {
+        defer { connectFailure = nil }
+        return connectFailure
+      }
+    }
   }
 
   /// Turns that may wait behind the running one.
@@ -167,6 +178,7 @@ public final class Session: Sendable {
     // The history that they speak of is about to be another.
     compacting.dropAnswer()
     counting.dropAnswer()
+    state.keepConnectFailure(nil)
     let request = TurnRequest(
       id: client.core.makeTurnID(), content: content, settings: settings.merging(overrides),
       isWarmUp: isWarmUp, isStrict: client.core.isStrict, isAbandoningCalls: isAbandoningCalls,
@@ -187,12 +199,17 @@ public final class Session: Sendable {
   }
 
   /// Connects ahead, so that the first turn need not wait for it. Optional.
-  /// - Returns: false if it is still connecting after `timeout`.
+  /// - Returns: false if it is still connecting after `timeout`; the next call goes on with the same attempt, and throws
+  ///   why it failed if it has.
   @discardableResult
   public func connect(timeout: Duration? = nil) throws(ResponsesError) -> Bool {
     try checkIsOpen()
     if timeout != .zero { try client.core.checkMayWait() }
-    let outcome = try client.core.ask(timeout: timeout) { [id, core = client.core] answer in
+    // Another attempt for each look at the last one would never end with a server that refuses.
+    if let failure = state.takeConnectFailure() { throw failure }
+    let outcome = try client.core.ask(
+      timeout: timeout, late: { [state] in state.keepConnectFailure($0) }
+    ) { [id, core = client.core] answer in
       core.connect(id, answer)
     }
     switch outcome {

@@ -24,33 +24,50 @@ package struct ForkGuard: Sendable {
   }
 }
 
-/// What this library keeps once per process: the number of forks that led to it, and the lock of its
-/// registries.
+/// What this library keeps once per process: the number of forks that led to it, the lock of its registries, and
+/// one for what OpenSSL does under locks of its own.
 ///
-/// The lock is held across `fork` by the handlers below, so a child finds the registries whole and the lock
-/// free. Nothing is called out to while it is held. `forks` changes only in a child that has one thread yet:
+/// The locks are held across `fork` by the handlers below, so a child finds what they guard whole and the locks
+/// free. Nothing is called out to while the first is held. `forks` changes only in a child that has one thread yet:
 /// reading it without the lock is no race.
 struct ProcessState {
   var mutex = pthread_mutex_t()
+  /// Recursive. Taken before `mutex`, if both are.
+  var openSSL = pthread_mutex_t()
   var forks = 0
 
   nonisolated(unsafe) static let shared: UnsafeMutablePointer<ProcessState> = {
     let state = UnsafeMutablePointer<ProcessState>.allocate(capacity: 1)
     state.initialize(to: ProcessState())
-    pthread_mutex_init(&state.pointee.mutex, nil)
+    state.pointee.initialiseLocks()
     return state
   }()
+
+  private mutating func initialiseLocks() {
+    pthread_mutex_init(&mutex, nil)
+    var recursive = pthread_mutexattr_t()
+    pthread_mutexattr_init(&recursive)
+    pthread_mutexattr_settype(&recursive, Int32(PTHREAD_MUTEX_RECURSIVE))
+    pthread_mutex_init(&openSSL, &recursive)
+    pthread_mutexattr_destroy(&recursive)
+  }
 
   /// Registered apart from `shared`: a handler that ran inside the initialiser of what it uses would wait for
   /// itself.
   private static let forkHandlers: Void = {
     _ = shared
     pthread_atfork(
-      { _ = pthread_mutex_lock(&ProcessState.shared.pointee.mutex) },
-      { _ = pthread_mutex_unlock(&ProcessState.shared.pointee.mutex) },
+      {
+        pthread_mutex_lock(&ProcessState.shared.pointee.openSSL)
+        pthread_mutex_lock(&ProcessState.shared.pointee.mutex)
+      },
+      {
+        pthread_mutex_unlock(&ProcessState.shared.pointee.mutex)
+        pthread_mutex_unlock(&ProcessState.shared.pointee.openSSL)
+      },
       {
         ProcessState.shared.pointee.forks &+= 1
-        pthread_mutex_init(&ProcessState.shared.pointee.mutex, nil)
+        ProcessState.shared.pointee.initialiseLocks()
       })
   }()
 

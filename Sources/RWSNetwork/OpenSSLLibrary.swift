@@ -1,4 +1,5 @@
 import COpenSSL
+import Glibc
 
 /// Initialisation of OpenSSL for the process, its error queue, and its random source.
 enum OpenSSLLibrary {
@@ -9,11 +10,22 @@ enum OpenSSLLibrary {
 
   static func initialise() { _ = initialised }
 
-  /// Seeds this thread's random generators. They are seeded from a generator of the whole process, under its lock, and
-  /// a child forked in that moment would find it held for ever: hence under our lock, which fork waits for.
+  /// Runs what OpenSSL does under its own process-wide locks (making and freeing contexts and sessions, handshakes,
+  /// seeding): a child forked in that moment would find them held for ever, so `fork` waits for it. Records of an
+  /// established connection need none of them.
+  static func whileNobodyForks<Result, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    ProcessState.prepare()
+    pthread_mutex_lock(&ProcessState.shared.pointee.openSSL)
+    defer { pthread_mutex_unlock(&ProcessState.shared.pointee.openSSL) }
+    return try body()
+  }
+
+  /// Seeds this thread's random generators from that of the process, which has such a lock.
   static func seedThread() {
     initialise()
-    ForkGuard.withProcessLock {
+    whileNobodyForks {
       var byte: UInt8 = 0
       _ = RAND_bytes(&byte, 1)
       _ = RAND_priv_bytes(&byte, 1)

@@ -21,6 +21,10 @@ extension TLSContext {
   package static func client(
     _ options: TLSClientOptions = TLSClientOptions()
   ) throws(NetworkFailure) -> TLSContext {
+    try OpenSSLLibrary.whileNobodyForks { () throws(NetworkFailure) in try makeClient(options) }
+  }
+
+  private static func makeClient(_ options: TLSClientOptions) throws(NetworkFailure) -> TLSContext {
     let context = try TLSContext(
       TLS_client_method(), pins: options.pins, trustProblem: TrustStore.problem())
     let pointer = context.pointer

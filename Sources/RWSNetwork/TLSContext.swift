@@ -16,10 +16,9 @@ package final class TLSContext: @unchecked Sendable {
   init(
     _ method: OpaquePointer?, pins: [CertificatePin] = [], trustProblem: String? = nil
   ) throws(NetworkFailure) {
-    // It draws keys for tickets.
-    OpenSSLLibrary.seedThread()
+    OpenSSLLibrary.initialise()
     ERR_clear_error()
-    guard let context = ForkGuard.withProcessLock({ SSL_CTX_new(method) }) else {
+    guard let context = OpenSSLLibrary.whileNobodyForks({ SSL_CTX_new(method) }) else {
       throw Self.failure("TLS could not be set up")
     }
     pointer = context
@@ -39,7 +38,9 @@ package final class TLSContext: @unchecked Sendable {
     _ = openssl_ctx_disable_session_cache(context)
   }
 
-  deinit { SSL_CTX_free(pointer) }
+  deinit {
+    OpenSSLLibrary.whileNobodyForks { SSL_CTX_free(pointer) }
+  }
 
   /// A server with a PEM certificate chain and key, from files or from memory.
   package static func server(

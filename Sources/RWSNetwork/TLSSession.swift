@@ -61,7 +61,9 @@ final class TLSSession {
     self.context = context
     self.server = server
     ERR_clear_error()
-    guard let ssl = SSL_new(context.pointer) else { throw TLSFailure.library() }
+    guard let ssl = OpenSSLLibrary.whileNobodyForks({ SSL_new(context.pointer) }) else {
+      throw TLSFailure.library()
+    }
     self.ssl = ssl
     carrier = .allocate(capacity: 1)
     carrier.initialize(to: TransportBIO.Context(transport))
@@ -71,7 +73,7 @@ final class TLSSession {
   }
 
   deinit {
-    SSL_free(ssl)
+    OpenSSLLibrary.whileNobodyForks { SSL_free(ssl) }
     carrier.deinitialize(count: 1)
     carrier.deallocate()
   }
@@ -106,7 +108,7 @@ final class TLSSession {
 
   func handshake() -> HandshakeOutcome {
     ERR_clear_error()
-    let status = SSL_do_handshake(ssl)
+    let status = OpenSSLLibrary.whileNobodyForks { SSL_do_handshake(ssl) }
     if status == 1 {
       if let failure = protocolFailure { return failed(.tls(failure)) }
       isSecured = true

@@ -1,3 +1,5 @@
+import Glibc
+import RWSNetwork
 import RWSWebSocket
 import ResponsesWS
 import Testing
@@ -48,6 +50,23 @@ extension SwiftFace {
     func wrongHost() throws {
       let error = try turnError(try Client.session("ws://no-such-host.invalid/v1"))
       expect(error, .dns, "no-such-host.invalid", "DNS")
+    }
+
+    @Test("who looks again instead of waiting learns why the attempt failed, and begins no other")
+    func lookedAtAgain() throws {
+      let peer = try RawPeer(.init(), accepts: false)
+      let session = try Client.session(peer.url)
+      for _ in 0..<3 { #expect(try session.connect(timeout: .zero) == false) }
+      try peer.dropOne()
+      peer.stop()
+      let deadline = MonotonicClock.deadline(after: 20_000_000_000)
+      let error = try failure {
+        while try !session.connect(timeout: .zero), MonotonicClock.now() < deadline { usleep(1000) }
+      }
+      // Another attempt would be refused.
+      expect(error, .connectionLost, "127.0.0.1:\(peer.port)")
+      // It is told once.
+      #expect(try failure { try session.connect(timeout: .seconds(20)) }.status == .connectRefused)
     }
 
     @Test("a port where nothing listens refuses the connection, and the message names it")

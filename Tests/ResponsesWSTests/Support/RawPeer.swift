@@ -40,6 +40,13 @@ final class RawPeer: @unchecked Sendable {
 
   var url: String { "ws://127.0.0.1:\(port)/v1" }
 
+  /// Of a peer that does not accept by itself: waits for a connection and drops it.
+  func dropOne() throws {
+    var listening = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    try #require(poll(&listening, 1, 20_000) == 1)
+    close(accept(descriptor, nil, nil))
+  }
+
   func stop() {
     thread.stopAndJoin()
     handler.closeAll()
