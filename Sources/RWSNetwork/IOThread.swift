@@ -29,8 +29,9 @@ package final class IOThread: @unchecked Sendable {
     ExitHandler.add(self)
     let started: Int32 = lock.withLock {
       Thread.start(&thread, name: name) { [self] in
-        OpenSSLLibrary.seedThread()
+        OpenSSLLibrary.enterThread()
         loop.run()
+        OpenSSLLibrary.leaveThread()
         finish()
       }
     }

@@ -12,7 +12,7 @@ enum OpenSSLLibrary {
 
   /// Runs what OpenSSL does under its own process-wide locks (making and freeing contexts and sessions, handshakes,
   /// seeding): a child forked in that moment would find them held for ever, so `fork` waits for it. Records of an
-  /// established connection need none of them.
+  /// established connection need none of them; the first and the last use by a thread do.
   static func whileNobodyForks<Result, Failure: Error>(
     _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -22,14 +22,20 @@ enum OpenSSLLibrary {
     return try body()
   }
 
-  /// Seeds this thread's random generators from that of the process, which has such a lock.
-  static func seedThread() {
+  /// Makes what OpenSSL keeps for a thread, its generators seeded from that of the process.
+  static func enterThread() {
     initialise()
     whileNobodyForks {
+      ERR_clear_error()
       var byte: UInt8 = 0
       _ = RAND_bytes(&byte, 1)
       _ = RAND_priv_bytes(&byte, 1)
     }
+  }
+
+  /// Frees it, which the thread's end would do at a moment of its own.
+  static func leaveThread() {
+    whileNobodyForks { OPENSSL_thread_stop() }
   }
 
   /// The text of the latest error in this thread's queue, which is emptied.

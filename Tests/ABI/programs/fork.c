@@ -92,22 +92,35 @@ static void *stream_for_ever(void *unused) {
     return NULL;
 }
 
-/* The library's locks may be held by another thread at the moment of the fork. */
-static void fork_while_other_threads_call(void) {
+static rws_status turn_over_tls(void) {
+    rws_client_options options = options_for("RWS_TEST_TLS_URL");
+    rws_client *own = NULL;
+    CHECK_STATUS(RWS_OK, rws_client_new(&options, &own));
+    rws_session *own_session = new_session(own);
+    rws_turn *own_turn = start(own_session, "\"hello\"");
+    rws_status end = rws_turn_wait(own_turn, PATIENCE_MS);
+    rws_turn_free(own_turn);
+    rws_session_free(own_session);
+    rws_client_free(own);
+    return end;
+}
+
+static void *connect_for_ever(void *stop) {
+    while (__atomic_load_n((int *)stop, __ATOMIC_SEQ_CST) == 0) CHECK_STATUS(RWS_DONE, turn_over_tls());
+    return NULL;
+}
+
+/* Locks, the library's or OpenSSL's, may be held by another thread at the moment of the fork. */
+static void fork_beside(void *(*work)(void *)) {
     int stop = 0;
     pthread_t threads[3];
     for (int i = 0; i < 3; i++)
-        CHECK(pthread_create(&threads[i], NULL, stream_for_ever, &stop) == 0);
+        CHECK(pthread_create(&threads[i], NULL, work, &stop) == 0);
     for (int round = 0; round < 30; round++) {
         pid_t child = fork();
         if (child == 0) {
             alarm(25);
-            rws_client *own = new_client();
-            rws_session *own_session = new_session(own);
-            rws_turn *own_turn = start(own_session, "\"from the child\"");
-            int ok = rws_turn_wait(own_turn, PATIENCE_MS) == RWS_DONE;
-            rws_client_free(own);
-            _exit(ok ? 42 : 1);
+            _exit(turn_over_tls() == RWS_DONE ? 42 : 1);
         }
         int status = 0;
         CHECK(waitpid(child, &status, 0) == child);
@@ -117,12 +130,16 @@ static void fork_while_other_threads_call(void) {
     for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
 }
 
+static void beside_streams(void) { fork_beside(stream_for_ever); }
+static void beside_handshakes(void) { fork_beside(connect_for_ever); }
+
 int main(void) {
     static const struct test tests[] = {
         {"fork in a stream, the child exits", plain_child_exits},
         {"fork in a stream, the child leaves by _exit", plain_child_leaves},
         {"fork in a stream over TLS", tls_child_exits},
-        {"fork while other threads call", fork_while_other_threads_call},
+        {"fork while other threads call", beside_streams},
+        {"fork while other threads connect over TLS", beside_handshakes},
     };
     return RUN_TESTS(tests);
 }
