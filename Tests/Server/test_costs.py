@@ -1,11 +1,18 @@
 """What the server makes slower on purpose, from outside: lower bounds only, which hold on any machine."""
 import json
+import socket as sockets
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 
 from conftest import TIMEOUT, program
+
+
+def cpu_seconds(process):
+    with open(f"/proc/{process.pid}/schedstat") as file:
+        return int(file.read().split()[0]) / 1e9
 
 
 def records(log, event, count):
@@ -62,6 +69,26 @@ def test_one_client_s_delay_is_nobody_else_s(start, tmp_path):
     first, second = records(log, "cost", 2)
     assert (first["work"]["items"], second["work"]["items"]) == (1, 3)
     assert second["ended_at"] - second["received_at"] >= 3_000_000_000
+
+
+def test_a_client_that_stays_after_a_cut_keeps_nothing_busy(start, tmp_path):
+    script = tmp_path / "faults.json"
+    script.write_text('{"faults": [{"do": "cut", "turn": 1}]}')
+    server = start("--round-trip-ms", "2", "--script", str(script))
+    place = urllib.parse.urlsplit(server.url)
+    message = b'{"type":"response.create","model":"rules","input":"x"}'
+    with sockets.create_connection((place.hostname, place.port), TIMEOUT) as client:
+        client.sendall(
+            b"GET /v1/responses HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+        client.sendall(bytes([0x81, 0x80 | len(message), 0, 0, 0, 0]) + message)
+        while client.recv(65536):
+            pass
+        spent = cpu_seconds(server.process)
+        time.sleep(1)
+        # A loop that spins takes all that the machine has to give; this one has nothing to do.
+        assert cpu_seconds(server.process) - spent < 0.02
 
 
 def test_stored_parents_are_loaded_over_http(start, tmp_path):

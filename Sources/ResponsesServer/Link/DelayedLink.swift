@@ -6,12 +6,16 @@ import RWSNetwork
 final class DelayedLink {
   /// A sender of more has to wait, as behind a full socket.
   private static let queueBytesMax = 4 << 20
+  /// How long a client has for its own end after the server's has reached it.
+  private static let partingNanoseconds: Int64 = 2_000_000_000
 
   private let timer: PreciseTimer
   private let client: LinkEnd
   private let server: LinkEnd
   private let onEnd: (_ bytesUp: Int, _ bytesDown: Int) -> Void
   private var isOver = false
+  /// Set when the server has closed its side, and the client knows.
+  private var endsAt: Int64?
 
   /// Returns the descriptor to serve. `onEnd`: what went over it.
   static func put(
@@ -64,11 +68,26 @@ final class DelayedLink {
   private func carry() {
     guard !isOver else { return }
     let now = MonotonicClock.now()
+    if let endsAt {
+      if client.discard() || now >= endsAt { end() }
+      return
+    }
     let isWhole =
       client.carry(to: server, now, queueMax: Self.queueBytesMax)
       && server.carry(to: client, now, queueMax: Self.queueBytesMax)
     guard isWhole, !(client.hasPassedEnd && server.hasPassedEnd) else { return end() }
+    guard !server.hasPassedEnd else { return awaitClientEnd(now) }
     timer.arm(at: [client.nextDue, server.nextDue].compactMap { $0 }.min())
+  }
+
+  /// Closed with bytes of the client unread, the socket would be reset, and what it has not read yet be lost. The
+  /// server's end is watched no more: a socket whose peer is gone is always ready.
+  private func awaitClientEnd(_ now: Int64) {
+    server.forget()
+    let deadline = now &+ Self.partingNanoseconds
+    endsAt = deadline
+    timer.arm(at: deadline)
+    if client.discard() { end() }
   }
 
   private func end() {
@@ -141,6 +160,17 @@ private final class LinkEnd: DescriptorHandler {
       }
     }
     return true
+  }
+
+  /// Reads what nobody will get. True: there will be no more.
+  func discard() -> Bool {
+    while true {
+      let count = recv(descriptor, &buffer, buffer.count, 0)
+      if count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN) { return true }
+      if count < 0, errno == EAGAIN { break }
+    }
+    setInterest(queueMax: .max)
+    return false
   }
 
   private func flush() -> Bool {
