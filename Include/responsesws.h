@@ -349,8 +349,10 @@ typedef struct rws_counters {
     uint64_t fallback_count;        /* turns that went over HTTP because WebSocket could not be had: rws.transport */
     uint64_t key_request_count;     /* times that on_api_key was called ... */
     uint64_t refused_key_count;     /* ... of which so many times because the server had refused the last key */
+    uint64_t recovery_count;        /* turns that lost their connection and ended with what the server had stored:
+                                       rws.recovered */
 } rws_counters;
-#define RWS_COUNTERS_INIT { sizeof(rws_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define RWS_COUNTERS_INIT { sizeof(rws_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /** @return RWS_OK; RWS_ERR_CLOSED. @since 0.1 */
 rws_status rws_client_counters(rws_client *client, rws_counters *counters_out);

@@ -4,15 +4,38 @@ import RWSProtocol
 /// Who is asked for an API key before each connection is made: for keys that do not last. Connections live on when
 /// their key has expired; each new one gets a new one.
 ///
-/// One source stands for one set of credentials: sessions share connections only if their source is the same object.
+/// One source stands for one set of credentials: sessions share connections only if their source is the same.
 public final class APIKeySource: Sendable {
   let ask: @Sendable (APIKeyRequest) -> Void
+  private let name: Name?
+
+  /// What two sources have in common that stand for the same, though they are not one object. It holds while sessions
+  /// with it are open.
+  package struct Name: Equatable, Sendable {
+    let function: UInt
+    let userData: UInt
+
+    package init(function: UInt, userData: UInt) {
+      self.function = function
+      self.userData = userData
+    }
+  }
 
   /// - Parameter ask: Called on the client's I/O thread, which it must not keep waiting: it answers at once, or lets
   ///   another thread do so. One call at a time for each source and client, or several where sessions with it
   ///   differ in organisation, project or headers. It may call the library, but for what waits.
-  public init(_ ask: @escaping @Sendable (APIKeyRequest) -> Void) {
+  public convenience init(_ ask: @escaping @Sendable (APIKeyRequest) -> Void) {
+    self.init(name: nil, ask)
+  }
+
+  package init(name: Name?, _ ask: @escaping @Sendable (APIKeyRequest) -> Void) {
+    self.name = name
     self.ask = ask
+  }
+
+  static func isSame(_ one: APIKeySource?, _ other: APIKeySource?) -> Bool {
+    guard let one, let other else { return one == nil && other == nil }
+    return one === other || one.name != nil && one.name == other.name
   }
 }
 

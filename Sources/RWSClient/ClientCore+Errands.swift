@@ -73,6 +73,31 @@ extension ClientCore {
     ) { [self] answer in ended(id, answer) }
   }
 
+  /// Of a stored response.
+  func lookUp(_ id: ErrandID, _ route: RouteID, _ responseID: String) {
+    var connect = connectOptions(on: route)
+    connect.url = connect.url.appendingPath(responseID)
+    let request: HTTPRequest
+    do throws(UpgradeRequestError) {
+      var fields = connect.fields
+      if !fields.contains("Accept") { fields.append("Accept", "application/json") }
+      request = try HTTPRequest("GET", connect.url, fields: fields)
+    } catch {
+      return drive {
+        $0.lookedUp(id, .failure(ResponsesError(.invalidArgument, "A header cannot be sent: \(error)")), now: $1)
+      }
+    }
+    log(.info, "looking up \(responseID), whose connection was lost")
+    lookups[id]?.cancel()
+    lookups[id] = HTTPRequestDriver(
+      request, over: connect, bodyBytesMax: options.messageBytesMax,
+      silence: options.eventGapTimeout?.nanoseconds, deadline: nil, on: loop
+    ) { [self] answer in
+      lookups[id] = nil
+      drive { $0.lookedUp(id, answer, now: $1) }
+    }
+  }
+
   private func ended(_ id: ErrandID, _ answer: HTTPRequestDriver.Answer) {
     errands[id]?.driver = nil
     var failure: ResponsesError?

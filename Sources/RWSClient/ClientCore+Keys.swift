@@ -4,13 +4,15 @@ import RWSWebSocket
 
 /// API keys that are asked for. On the loop only.
 extension ClientCore {
-  /// The options that the route's header fields come from.
-  func keyOptions(of route: RouteID) -> ClientOptions { identities[route]?.options ?? options }
+  func keySource(of route: RouteID) -> APIKeySource? {
+    if let identity = identities[route] { return identity.source }
+    return options.apiKeySource
+  }
 
   func askForKey(of route: RouteID, isRefused: Bool) {
     let exchange = KeyExchange(self, route)
     keyRequests[route] = exchange
-    guard let source = keyOptions(of: route).apiKeySource else {
+    guard let source = keySource(of: route) else {
       return exchange.settle(.failure(ResponsesError(.apiKey, "Nobody gives a key.")))
     }
     log(.debug, isRefused ? "asking for another API key: the last one was refused" : "asking for an API key")
@@ -36,14 +38,22 @@ extension ClientCore {
       throw ResponsesError(.apiKey, "The callback for the API key gave an empty one.")
     }
     secrets.add(key: key)
-    var options = keyOptions(of: route)
-    options.apiKeySource = nil
-    options.apiKey = key
-    do throws(ResponsesError) {
-      return try options.upgradeFields(for: connect.url)
+    let fields = Self.withKey("Bearer \(key)", identities[route]?.fields ?? connect.fields)
+    do throws(UpgradeRequestError) {
+      // Only for its checks.
+      _ = try HTTPRequest("GET", connect.url, fields: fields)
     } catch {
       throw ResponsesError(.apiKey, "The callback gave an API key that no header can hold.")
     }
+    return fields
+  }
+
+  /// Unless they have credentials of their own.
+  private static func withKey(_ credentials: String, _ fields: HTTPFields) -> HTTPFields {
+    guard !fields.contains("Authorization") else { return fields }
+    var all = fields
+    all.append("Authorization", credentials)
+    return all
   }
 
   /// For a raw connection, which has the client's own credentials.
@@ -56,14 +66,10 @@ extension ClientCore {
     }
   }
 
-  /// The same fields with the client's latest key, unless they have credentials of their own.
+  /// The same fields with the client's latest key.
   func withKey(_ fields: HTTPFields) -> HTTPFields {
-    guard let key = keyFields[IdentityTable.clientRoute]?["Authorization"],
-      !fields.contains("Authorization")
-    else { return fields }
-    var all = fields
-    all.append("Authorization", key)
-    return all
+    guard let key = keyFields[IdentityTable.clientRoute]?["Authorization"] else { return fields }
+    return Self.withKey(key, fields)
   }
 
   func endRoute(_ route: RouteID) {

@@ -10,7 +10,7 @@ extension ClientCore {
     let route =
       identity.map { identities.route(of: $0, client: connect.fields, options.apiKeySource) }
       ?? IdentityTable.clientRoute
-    let asksForKey = keyOptions(of: route).apiKeySource != nil
+    let asksForKey = keySource(of: route) != nil
     drive {
       $0.open(
         session, settings: settings, route: route, dialect: dialect, asksForKey: asksForKey,
@@ -116,6 +116,7 @@ extension ClientCore {
     case .forgetKeyRequest(let route): keyRequests.removeValue(forKey: route)?.expire()
     case .keyAwaited(let caller, let error): keyCallers.removeValue(forKey: caller)?(error)
     case .post(let id): post(id)
+    case .lookUp(let id, let route, let responseID): lookUp(id, route, responseID)
     case .errandFailed(let id, let error):
       errands.removeValue(forKey: id)?.answered(.failure(error))
     case .connectEnded(let session, let error):

@@ -39,6 +39,7 @@ final class ClientCore: @unchecked Sendable {
   var connectWaiters: [SessionID: [@Sendable (ResponsesError?) -> Void]] = [:]
   var errands: [ErrandID: Errand] = [:]
   var lastErrand: UInt64 = 0
+  var lookups: [ErrandID: HTTPRequestDriver] = [:]
   /// Header fields with the latest key, of routes whose keys are asked for.
   var keyFields: [RouteID: HTTPFields] = [:]
   var keyRequests: [RouteID: KeyExchange] = [:]
@@ -260,6 +261,8 @@ final class ClientCore: @unchecked Sendable {
   private func closeSessions() {
     hasClosedSessions = true
     endErrands(of: nil)
+    for lookup in lookups.values { lookup.cancel() }
+    lookups = [:]
     endKeyRequests()
     drive { $0.closeAll(now: $1) }
     timer.map { loop.cancel($0.id) }

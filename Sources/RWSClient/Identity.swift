@@ -35,7 +35,7 @@ struct PreparedIdentity: Sendable {
   /// Without the key where that is asked for.
   let fields: HTTPFields
   let secrets: Secrets
-  let options: ClientOptions
+  let source: APIKeySource?
 
   init(_ identity: Identity, of client: ClientOptions, url: WebSocketURL) throws(ResponsesError) {
     guard identity.apiKeySource == nil || identity.apiKey == nil else { throw .twoKeys }
@@ -46,13 +46,13 @@ struct PreparedIdentity: Sendable {
     options.project = Self.override(client.project, by: identity.project)
     options.headers = client.headers.overridden(by: identity.headers)
     fields = try options.upgradeFields(for: url)
-    self.options = options
+    source = options.apiKeySource
     secrets = Secrets(options)
   }
 
   /// What the server sees is the same. Of keys that are asked for that is not known; whom they come from is.
   func isSame(_ fields: HTTPFields, _ source: APIKeySource?) -> Bool {
-    self.fields == fields && options.apiKeySource === source
+    self.fields == fields && APIKeySource.isSame(self.source, source)
   }
 
   private static func override(_ own: String?, by other: String?) -> String? {
@@ -94,7 +94,7 @@ struct IdentityTable {
     of identity: PreparedIdentity, client fields: HTTPFields, _ source: APIKeySource?
   ) -> RouteID {
     if identity.isSame(fields, source) { return Self.clientRoute }
-    let known = entries.first { $0.value.isSame(identity.fields, identity.options.apiKeySource) }
+    let known = entries.first { $0.value.isSame(identity.fields, identity.source) }
     if let known { return known.key }
     lastID += 1
     let id = RouteID(lastID)

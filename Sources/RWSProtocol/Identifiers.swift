@@ -18,6 +18,9 @@ package struct SessionID: Hashable, Sendable {
 package struct ErrandID: Hashable, Sendable {
   package let value: UInt64
   package init(_ value: UInt64) { self.value = value }
+
+  /// The machine's own: apart from those of the shell, which count up.
+  init(lookup turn: TurnID) { value = turn.value | 1 << 62 }
 }
 
 /// Stands for everything that sessions must have in common to share a connection: endpoint, credentials,

@@ -1,6 +1,5 @@
 import CResponsesWS
 import RWSClient
-import RWSNetwork
 
 @c(rws_api_key_answer) @implementation
 public func rws_api_key_answer(
@@ -19,44 +18,14 @@ public func rws_api_key_answer(
 }
 
 extension APIKeySource {
-  /// The same object for the same callback and user data while sessions with it are open: they share connections. Once
-  /// they are freed the pointer may stand for somebody else.
+  /// The same for the same callback and user data.
   static func of(_ ask: rws_api_key_fn?, _ userData: UnsafeMutableRawPointer?) -> APIKeySource? {
-    ask.map { sources.source($0, UserData(pointer: userData)) }
-  }
-
-  private static let sources = Sources()
-
-  private final class Sources: @unchecked Sendable {
-    private struct Name: Hashable {
-      let function: UInt
-      let userData: UInt
-    }
-
-    private struct Weak {
-      weak var source: APIKeySource?
-    }
-
-    private let lock = Lock()
-    private var known: [Name: Weak] = [:]
-    private var countAfterTidying = 0
-
-    func source(_ ask: @escaping rws_api_key_fn, _ userData: UserData) -> APIKeySource {
+    ask.map { ask in
+      let userData = UserData(pointer: userData)
       let name = Name(
-        function: UInt(bitPattern: unsafeBitCast(ask, to: Int.self)), userData: UInt(bitPattern: userData.pointer))
-      return lock.withLock {
-        if let source = known[name]?.source { return source }
-        let source = APIKeySource { $0.put(to: ask, userData) }
-        known[name] = Weak(source: source)
-        tidy()
-        return source
-      }
-    }
-
-    private func tidy() {
-      guard known.count > 2 * countAfterTidying + 16 else { return }
-      known = known.filter { $0.value.source != nil }
-      countAfterTidying = known.count
+        function: UInt(bitPattern: unsafeBitCast(ask, to: Int.self)),
+        userData: UInt(bitPattern: userData.pointer))
+      return APIKeySource(name: name) { $0.put(to: ask, userData) }
     }
   }
 }

@@ -53,6 +53,7 @@ extension rws_counters {
     rotation_count = UInt64(clamping: counters.rotationCount)
     fallback_count = UInt64(clamping: counters.fallbackCount)
     key_request_count = UInt64(clamping: counters.keyRequestCount)
+    recovery_count = UInt64(clamping: counters.recoveryCount)
     refused_key_count = UInt64(clamping: counters.refusedKeyCount)
   }
 }

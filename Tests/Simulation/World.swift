@@ -162,6 +162,11 @@ final class World {
       machine.keyArrived(on: route, nil, now: now)
       perform()
     }
+    // Its HTTP is out of order.
+    case .lookUp(let id, _, _): clock.after(0) { [self] in
+      machine.lookedUp(id, .failure(ResponsesError(.api, "There is no such response.")), now: now)
+      perform()
+    }
     case .routeEnded, .connectEnded, .forgetKeyRequest, .keyAwaited, .post, .errandFailed: break
     }
   }

@@ -24,6 +24,8 @@ package enum Action {
   case keyAwaited(KeyWaiter.Caller, ResponsesError?)
   /// Make the exchange; answered by `errandEnded`.
   case post(ErrandID)
+  /// Get the stored response of that id; answered by `lookedUp`.
+  case lookUp(ErrandID, RouteID, String)
   /// Nothing more is done for it.
   case errandFailed(ErrandID, ResponsesError)
   /// No session uses the route any more, and no connection is left: its name may be forgotten.

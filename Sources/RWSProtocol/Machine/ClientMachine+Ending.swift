@@ -57,6 +57,7 @@ extension ClientMachine {
       loseSteers(of: turn, error ?? .steeringLost)
       for steer in turn.steersAhead { settle(steer, .unknown(.steeringLost)) }
     }
+    if case .lookingUp = turn.phase { dropErrand(ErrandID(lookup: turn.request.id)) }
     turn.phase = .ended
     turns[turn.request.id] = nil
     if turn.session.active === turn { turn.session.active = nil }
@@ -81,7 +82,9 @@ extension ClientMachine {
     let sessions = remove(connection)
     for turn in turns {
       releaseSource(of: turn, now)
+      let seat = turn.seat
       if resend(turn, after: .connection(error), now) { continue }
+      if let seat, lookUp(turn, seat, after: error, now) { continue }
       end(turn, .failed, error.underTurn(max(turn.executionWithoutConnection, turn.earlierExecution)), now)
     }
     advance(sessions, connection.route, now)

@@ -8,6 +8,10 @@ struct Errand {
   var attempt = 0
   var keyNumber: UInt64 = 0
   var hasAskedAgain = false
+  /// The machine's own: it looks for a stored response. nil: the shell knows what it is.
+  var lookup: (turn: TurnID, responseID: String)?
+  /// Times that it was found running.
+  var polls = 0
 }
 
 /// Requests beside the turns: the machine says when they are made, the shell makes them. They may be made again whatever
@@ -21,7 +25,21 @@ extension ClientMachine {
       return actions.append(.errandFailed(id, ResponsesError(.closed, "The session is closed.")))
     }
     errands[id] = Errand(route: route, recovery: recovery, start: now, total: total)
-    if route.asksForKey { askForKey(.errand(id), on: route.id, now) } else { actions.append(.post(id)) }
+    begin(id, now)
+  }
+
+  func begin(_ id: ErrandID, _ now: Instant) {
+    guard let route = errands[id]?.route else { return }
+    if route.asksForKey { askForKey(.errand(id), on: route.id, now) } else { makeExchange(id) }
+  }
+
+  func makeExchange(_ id: ErrandID) {
+    guard let errand = errands[id] else { return }
+    if let lookup = errand.lookup {
+      actions.append(.lookUp(id, errand.route.id, lookup.responseID))
+    } else {
+      actions.append(.post(id))
+    }
   }
 
   /// How the exchange ended; nil: well. False: it is made again (`post`).
@@ -56,17 +74,18 @@ extension ClientMachine {
   package func dropErrand(_ id: ErrandID) { errands[id] = nil }
 
   func resumeErrand(_ id: ErrandID, _ now: Instant) {
-    guard let errand = errands[id] else { return }
+    // Nobody waits for it any more.
+    if let turn = errands[id]?.lookup?.turn, turns[turn] == nil { return dropErrand(id) }
     // A wait may have been long; the key is asked for anew.
-    if errand.route.asksForKey {
-      askForKey(.errand(id), on: errand.route.id, now)
-    } else {
-      actions.append(.post(id))
-    }
+    begin(id, now)
   }
 
-  func failErrand(_ id: ErrandID, _ error: ResponsesError) {
-    guard errands.removeValue(forKey: id) != nil else { return }
+  func failErrand(_ id: ErrandID, _ error: ResponsesError, _ now: Instant) {
+    guard let errand = errands.removeValue(forKey: id) else { return }
+    if let lookup = errand.lookup {
+      guard let turn = turns[lookup.turn], case .lookingUp(_, _, let lost) = turn.phase else { return }
+      return failLookup(turn, lost, now)
+    }
     actions.append(.errandFailed(id, error))
   }
 }

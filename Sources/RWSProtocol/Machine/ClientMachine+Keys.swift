@@ -91,9 +91,9 @@ extension ClientMachine {
       actions.append(.connect(connection))
     case .errand(let id):
       guard errands[id] != nil else { return }
-      if let error { return failErrand(id, error) }
+      if let error { return failErrand(id, error, now) }
       errands[id]?.keyNumber = question
-      actions.append(.post(id))
+      makeExchange(id)
     case .caller(let caller):
       actions.append(.keyAwaited(caller, error))
     }

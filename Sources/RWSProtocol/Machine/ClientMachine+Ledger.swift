@@ -4,12 +4,13 @@ import RWSTokens
 /// The books: each turn that was sent is told to its session's ledger, once.
 extension ClientMachine {
   /// The response ended well. Chain and ledger move together.
-  func commit(_ turn: ActiveTurn, _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer) {
-    guard let seat = turn.seat else { return }
+  func commit(
+    _ turn: ActiveTurn, _ fields: ScannedEvent, _ text: UnsafeRawBufferPointer, at seat: Seat
+  ) {
     let response = fields.response.bytes(in: text)
     let known = ResponseFields(response)
     let isComplete = fields.kind == .responseCompleted
-    if holds(.laneHoldsLatest) { seat.connection[seat.lane].hold(known.idText) }
+    if seat.connection.state != .closed, holds(.laneHoldsLatest) { seat.connection[seat.lane].hold(known.idText) }
     turn.usage = known.usage
     guard holds(.commits) else { return }
     let output = turn.session.chain.commit(

@@ -44,7 +44,7 @@ extension ClientMachine {
   ) {
     // What the books say of a turn is told before its last event.
     if fields.kind == .responseCompleted || fields.kind == .responseIncomplete {
-      commit(turn, fields, text)
+      if let seat = turn.seat { commit(turn, fields, text, at: seat) }
     }
     if fields.kind == .responseFailed, retry(turn, fields, text, now) { return }
     append(fields, text, to: turn, now)
@@ -60,10 +60,10 @@ extension ClientMachine {
     case .responseCreated:
       turn.isCreated = true
       for steer in turn.steersAhead { settle(steer, .committed) }
-      if !turn.steers.isEmpty {
+      if !turn.steers.isEmpty || turn.request.settings.isStored {
         turn.responseID = ResponseFields(fields.response.bytes(in: text)).idText
-        sendSteers(of: turn)
       }
+      if !turn.steers.isEmpty { sendSteers(of: turn) }
     case .responseQueued:
       turn.isCreated = true
     case .responseInProgress:

@@ -317,6 +317,7 @@ package final class ClientMachine {
     guard let (due, status) = turn.deadline else { return }
     guard due <= now else { return watch(turn) }
     guard holds(.timeLimits) else { return }
+    if case .lookingUp(_, _, let lost) = turn.phase { return failLookup(turn, lost, now) }
     cancel(turn, .expiry(status, turn.execution), now)
   }
 

@@ -16,6 +16,8 @@ public struct RecoveryCounters: Sendable, Equatable {
   public package(set) var rotationCount = 0
   /// Turns that went over HTTP because WebSocket could not be had (`rws.transport`).
   public package(set) var fallbackCount = 0
+  /// Turns that lost their connection, and ended with what the server had stored (`rws.recovered`), be it a failure.
+  public package(set) var recoveryCount = 0
   /// Times that the caller was asked for an API key …
   public package(set) var keyRequestCount = 0
   /// … of which so many times because the server had refused the last one.

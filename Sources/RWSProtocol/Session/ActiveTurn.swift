@@ -6,6 +6,8 @@ import RWSJSON
 ///                 ▲                 │                    │
 ///                 ├─────────────────┴────────────────────┘
 ///                 └── holding: the same, after a wait         (what is sent again, and when: `Recovery`)
+///
+///   waiting, streaming ──connection lost──▶ lookingUp ──▶ (ended)     a stored response (`ClientMachine+LookingUp`)
 final class ActiveTurn {
   enum Phase {
     /// Behind other turns of its session.
@@ -19,6 +21,8 @@ final class ActiveTurn {
     /// With the server; no event seen.
     case waiting(Seat, since: Instant)
     case streaming(Seat, last: Instant)
+    /// The connection is gone; the stored response is looked for.
+    case lookingUp(Seat, since: Instant, error: ResponsesError)
     case ended
   }
 
@@ -77,7 +81,7 @@ final class ActiveTurn {
   var seat: Seat? {
     switch phase {
     case .sending(let seat), .waiting(let seat, _), .streaming(let seat, _): seat
-    case .queued, .placing, .holding, .ended: nil
+    case .queued, .placing, .holding, .lookingUp, .ended: nil
     }
   }
 
@@ -94,7 +98,7 @@ final class ActiveTurn {
     switch phase {
     case .queued, .placing, .holding, .ended: return .notSent
     // Its bytes are queued: on a connection that lives on they may still all go out.
-    case .sending, .waiting, .streaming: return .unknown
+    case .sending, .waiting, .streaming, .lookingUp: return .unknown
     }
   }
 
@@ -117,6 +121,7 @@ final class ActiveTurn {
     consider(start, request.limits.total, .turnTimeout)
     switch phase {
     case .queued, .placing, .holding, .sending, .ended: break
+    case .lookingUp(_, let since, _): consider(since, request.limits.eventGap, .eventGapTimeout)
     // Nothing can arrive while a caller's full queue has stopped the reading.
     case .waiting(let seat, let since) where !seat.connection.isPaused:
       consider(since, request.limits.firstEvent, .firstEventTimeout)
@@ -167,7 +172,7 @@ final class ActiveTurn {
     case .sending where fields.kind == .other: break
     case .sending(let seat), .waiting(let seat, _), .streaming(let seat, _):
       phase = .streaming(seat, last: now)
-    case .queued, .placing, .holding, .ended: break
+    case .queued, .placing, .holding, .lookingUp, .ended: break
     }
     if stats.firstEvent == nil { stats.firstEvent = elapsed(now) }
     if !hasOutput, fields.kind.isOutput {

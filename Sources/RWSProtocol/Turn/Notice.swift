@@ -34,6 +34,11 @@ struct Notice {
     if let wait { writer.member("wait_ms", Int(clamping: wait / 1_000_000)) }
   }
 
+  /// Whether it holds the whole response, which came by another way than its events.
+  static func bringsResponse(_ type: some Sequence<UInt8>) -> Bool {
+    type.elementsEqual("rws.recovered".utf8)
+  }
+
   /// Whether what the turn has brought so far is void: its response begins anew.
   static func beginsAnew(_ type: some Sequence<UInt8>) -> Bool {
     [Kind.resent, .replayed].contains { type.elementsEqual($0.rawValue.utf8) }

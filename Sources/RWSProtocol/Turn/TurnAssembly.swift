@@ -72,7 +72,13 @@ package struct TurnAssembly: Sendable {
       .reasoningSummaryTextDone, .reasoningTextDelta, .reasoningTextDone:
       break
     case .notice:
-      if Notice.beginsAnew(batch.bytes(record.fields.type, of: record)) { self = TurnAssembly() }
+      let type = batch.bytes(record.fields.type, of: record)
+      if Notice.beginsAnew(type) { self = TurnAssembly() }
+      if Notice.bringsResponse(type) {
+        // All of it, whatever of it was seen.
+        self = TurnAssembly()
+        end(batch.bytes(record.fields.response, of: record))
+      }
     }
   }
 

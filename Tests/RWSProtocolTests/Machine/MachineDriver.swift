@@ -33,6 +33,7 @@ final class MachineDriver {
   private(set) var keyQuestions: [(route: RouteID, isRefused: Bool)] = []
   private(set) var forgottenKeyRequests: [RouteID] = []
   private(set) var keyAnswers: [UInt64: Status] = [:]
+  private(set) var lookups: [(id: ErrandID, responseID: String)] = []
   private(set) var posts: [ErrandID] = []
   private(set) var failedErrands: [ErrandID: ResponsesError] = [:]
   private(set) var pauses: [Bool] = []
@@ -83,6 +84,16 @@ final class MachineDriver {
 
   func beginErrand(_ id: UInt64, of session: SessionID, total: Int64? = nil) {
     machine.beginErrand(ErrandID(id), of: session, recovery: recovery, total: total, now: now)
+    drain()
+  }
+
+  /// Answers the last look-up; nil: there is no such response.
+  func lookedUp(_ response: String?) {
+    guard let id = lookups.last?.id else { return }
+    var missing = ResponsesError(.api, "404").with(.rejected)
+    missing.httpStatus = 404
+    machine.lookedUp(
+      id, response.map { .success(Array($0.utf8)) } ?? .failure(missing), now: now)
     drain()
   }
 
@@ -286,6 +297,7 @@ final class MachineDriver {
     case .forgetKeyRequest(let route): forgottenKeyRequests.append(route)
     case .keyAwaited(let caller, let error): keyAnswers[caller] = error?.status ?? .ok
     case .post(let id): posts.append(id)
+    case .lookUp(let id, _, let responseID): lookups.append((id, responseID))
     case .errandFailed(let id, let error): failedErrands[id] = error
     case .routeEnded(let route): endedRoutes.append(route)
     case .connectEnded(_, let error): connectEnds.append(error)

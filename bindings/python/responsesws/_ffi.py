@@ -311,6 +311,7 @@ class Counters(Structure):
         ("fallback_count", c_uint64),
         ("key_request_count", c_uint64),
         ("refused_key_count", c_uint64),
+        ("recovery_count", c_uint64),
     ]
 
 

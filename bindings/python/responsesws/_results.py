@@ -135,6 +135,8 @@ class Counters(NamedTuple):
     """Times that the callable for an API key was asked …"""
     refused_key_count: int
     """… of which so many times because the server had refused the last key."""
+    recovery_count: int
+    """Turns that lost their connection and ended with what the server had stored (`rws.recovered`)."""
 
 
 class Estimate(NamedTuple):
