@@ -287,10 +287,14 @@ typedef struct rws_client_options {
                                         60 minutes, for xAI 25; at least 1,000 */
     rws_api_key_fn on_api_key;   /* asked for a key before each connection, in the place of api_key; NULL: api_key */
     void *api_key_user_data;
+    int32_t prime_rotation;      /* 1: a session that moves to a new connection has its whole history prepared there
+                                    (generate:false), so that its next turn is a delta; costs the history once for each
+                                    move. Only if it was active in the last five minutes (docs/recovery.md) */
+    int32_t reserved2;
 } rws_client_options;
 #define RWS_CLIENT_OPTIONS_INIT \
     { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /*
  * Proxies, as curl's users expect them (docs/proxies.md has the details).
@@ -351,8 +355,9 @@ typedef struct rws_counters {
     uint64_t refused_key_count;     /* ... of which so many times because the server had refused the last key */
     uint64_t recovery_count;        /* turns that lost their connection and ended with what the server had stored:
                                        rws.recovered */
+    uint64_t priming_count;         /* times that a session's context was prepared where it moved to */
 } rws_counters;
-#define RWS_COUNTERS_INIT { sizeof(rws_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define RWS_COUNTERS_INIT { sizeof(rws_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /** @return RWS_OK; RWS_ERR_CLOSED. @since 0.1 */
 rws_status rws_client_counters(rws_client *client, rws_counters *counters_out);

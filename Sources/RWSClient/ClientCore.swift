@@ -80,6 +80,7 @@ final class ClientCore: @unchecked Sendable {
     let vocabulary = try options.vocabulary()
     tokens = TokenCounters(vocabulary)
     var limits = PoolLimits()
+    limits.primesRotation = options.primesRotation
     limits.keyNanoseconds = Self.limit(options.connectTimeout)
     machine = ClientMachine(
       limits: limits, vocabulary: vocabulary, transport: try options.effectiveTransport(),

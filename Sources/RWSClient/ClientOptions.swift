@@ -101,6 +101,10 @@ public struct ClientOptions: Sendable {
   /// The server closes a connection of this age; a twelfth of it before, sessions move to a new one between two turns.
   /// nil: 60 minutes, for xAI 25 (and 1 before). At least a second.
   public var connectionAgeLimit: Duration?
+  /// When a session moves to a new connection for that reason, its whole history goes there at once (`generate:false`),
+  /// so that its next turn is a delta: for the price of the history, once for each move. Only for sessions that were active
+  /// in the last five minutes, whose calls are all answered, and whose responses are not stored.
+  public var primesRotation = false
   /// Receives log lines without newline and without credentials, on any thread of the library.
   public var log: (@Sendable (LogLevel, String) -> Void)?
   /// Lines up to this level are logged.

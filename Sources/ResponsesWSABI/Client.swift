@@ -53,6 +53,7 @@ extension rws_counters {
     rotation_count = UInt64(clamping: counters.rotationCount)
     fallback_count = UInt64(clamping: counters.fallbackCount)
     key_request_count = UInt64(clamping: counters.keyRequestCount)
+    priming_count = UInt64(clamping: counters.primingCount)
     recovery_count = UInt64(clamping: counters.recoveryCount)
     refused_key_count = UInt64(clamping: counters.refusedKeyCount)
   }
@@ -108,6 +109,7 @@ extension ClientOptions {
       options.connection_age_limit_ms == -1
       ? .seconds(10 * 365 * 86_400)
       : try limit(options.connection_age_limit_ms, default: nil, "connection_age_limit_ms")
+    primesRotation = options.prime_rotation != 0
     compression = try Self.compression(options.compression)
     if options.is_strict != 0 { isStrict = true }
     if options.compression_threshold != 0 {

@@ -12,6 +12,7 @@ extension ClientMachine {
     let isComplete = fields.kind == .responseCompleted
     if seat.connection.state != .closed, holds(.laneHoldsLatest) { seat.connection[seat.lane].hold(known.idText) }
     turn.usage = known.usage
+    if turn.request.isPriming { return commitPriming(turn, known, at: seat) }
     guard holds(.commits) else { return }
     let output = turn.session.chain.commit(
       turn, response: response, isComplete: isComplete, at: seat)

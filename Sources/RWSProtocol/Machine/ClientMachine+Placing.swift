@@ -192,7 +192,7 @@ extension ClientMachine {
       for steer in turn.session.pendingSteers { settle(steer, .unknown(.steeringLost)) }
     }
     turn.session.pendingSteers = []
-    if turn.session.hasMoved {
+    if turn.session.hasMoved, !turn.request.isPriming {
       turn.session.hasMoved = false
       turn.appendNotice(Notice(kind: .rotated, reason: "age"))
       deliver(turn)

@@ -71,6 +71,7 @@ extension ClientMachine {
     session.hasMoved = true
     counters.rotationCount += 1
     closeIfLeft(old, now)
+    prime(session, now)
     return true
   }
 

@@ -230,6 +230,15 @@ struct Chain {
     return output
   }
 
+  /// The next turn goes on from a response that holds the same context as the one so far.
+  mutating func continuePriming(_ responseID: String, at seat: Seat) {
+    anchor = Anchor(responseID: responseID, isStored: false, connection: seat.connection, lane: seat.lane)
+    initialInstructions = settings?["instructions"]
+  }
+
+  /// Of the last committed turn.
+  var lastSettings: Settings? { settings }
+
   /// The turn's input joins the history without having been sent.
   mutating func commitUnsent(_ turn: ActiveTurn) {
     if turn.request.changedPath != nil { history.replace() }

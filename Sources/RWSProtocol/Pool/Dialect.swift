@@ -54,6 +54,9 @@ package struct PoolLimits: Sendable, Equatable {
   /// A connection that no session uses is closed after this time.
   package var idleNanoseconds: Int64 = 30_000_000_000
 
+  /// Sessions that were active so lately have their context prepared on the connection that they move to.
+  package var primesRotation = false
+  package var primingNanoseconds: Int64 = 300_000_000_000
   /// An API key that was asked for must be there within this time.
   package var keyNanoseconds: Int64 = 15_000_000_000
 

@@ -14,6 +14,8 @@ public struct RecoveryCounters: Sendable, Equatable {
   public package(set) var lostConnectionCount = 0
   /// Times that a session moved to a younger connection (`rws.rotated`).
   public package(set) var rotationCount = 0
+  /// Of those, times that the session's context was prepared there.
+  public package(set) var primingCount = 0
   /// Turns that went over HTTP because WebSocket could not be had (`rws.transport`).
   public package(set) var fallbackCount = 0
   /// Turns that lost their connection, and ended with what the server had stored (`rws.recovered`), be it a failure.

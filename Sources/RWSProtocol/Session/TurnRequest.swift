@@ -22,6 +22,8 @@ package struct TurnRequest: Sendable {
   /// The session's settings with the turn's overrides.
   package let settings: Settings
   package let isWarmUp: Bool
+  /// The machine's own (`ClientMachine+Priming`).
+  package let isPriming: Bool
   /// A full resend that an agent could have avoided is an error, for tests of agents.
   package let isStrict: Bool
   /// Calls of the last response that the input leaves without an output leave the history.
@@ -35,7 +37,7 @@ package struct TurnRequest: Sendable {
 
   package init(
     id: TurnID, content: Content, settings: Settings, isWarmUp: Bool = false,
-    isStrict: Bool = false, isAbandoningCalls: Bool = false, transport: TransportChoice? = nil,
+    isPriming: Bool = false, isStrict: Bool = false, isAbandoningCalls: Bool = false, transport: TransportChoice? = nil,
     limits: TurnLimits = TurnLimits(),
     recovery: RecoveryOptions = RecoveryOptions(),
     measure: TextMeasure? = nil
@@ -44,6 +46,7 @@ package struct TurnRequest: Sendable {
     self.content = content
     self.settings = settings.includingEncryptedReasoning()
     self.isWarmUp = isWarmUp
+    self.isPriming = isPriming
     self.isStrict = isStrict
     self.isAbandoningCalls = isAbandoningCalls
     self.transport = transport

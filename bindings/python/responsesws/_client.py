@@ -86,6 +86,7 @@ class ClientBase:
         max_retries: Optional[int] = None,
         retry_backoff: Optional[float] = None,
         connection_age_limit: Optional[float] = None,
+        prime_rotation: bool = False,
         log: Optional[Log] = None,
         log_level: Optional[int] = None,
     ) -> None:
@@ -138,6 +139,9 @@ class ClientBase:
             twice as long, at most 16 s (0.5).
         connection_age_limit: seconds after which the server closes a connection; sessions move to
             a new one before, between two turns (60 minutes; xAI 25).
+        prime_rotation: have the whole history of a session prepared on the connection that it moves to, so
+            that its next turn is a delta: for the price of the history, once for each move. Only for
+            sessions that were active in the last five minutes.
         log: a logging.Logger, or a callable of level (LOG_…) and line. It may be called on a
             thread of the library, and must not wait there. No line holds a credential.
         log_level: lines up to this level (LOG_WARNING, or what the Logger is enabled for).
@@ -186,6 +190,7 @@ class ClientBase:
                 max_retries=retry_count(max_retries),
                 retry_backoff_ms=backoff_ms(retry_backoff),
                 connection_age_limit_ms=limit_ms("connection_age_limit", connection_age_limit),
+                prime_rotation=prime_rotation,
                 key_source=None if self._key_source is None else self._key_source.number,
                 log_key=key,
                 log_level=level,

@@ -142,6 +142,8 @@ class ClientOptions(Structure):
         ("connection_age_limit_ms", c_int64),
         ("on_api_key", KeyFunction),
         ("api_key_user_data", c_void_p),
+        ("prime_rotation", c_int32),
+        ("reserved2", c_int32),
     ]
 
 
@@ -312,6 +314,7 @@ class Counters(Structure):
         ("key_request_count", c_uint64),
         ("refused_key_count", c_uint64),
         ("recovery_count", c_uint64),
+        ("priming_count", c_uint64),
     ]
 
 
@@ -682,6 +685,7 @@ def client_new(
     max_retries: int,
     retry_backoff_ms: int,
     connection_age_limit_ms: int,
+    prime_rotation: bool,
     key_source: Optional[int],
     log_key: Optional[int],
     log_level: int,
@@ -725,6 +729,7 @@ def client_new(
         max_retries=max_retries,
         retry_backoff_ms=retry_backoff_ms,
         connection_age_limit_ms=connection_age_limit_ms,
+        prime_rotation=prime_rotation,
         log_level=log_level,
     )
     if key_source is not None:

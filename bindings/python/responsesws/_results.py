@@ -137,6 +137,8 @@ class Counters(NamedTuple):
     """… of which so many times because the server had refused the last key."""
     recovery_count: int
     """Turns that lost their connection and ended with what the server had stored (`rws.recovered`)."""
+    priming_count: int
+    """Times that a session's context was prepared where it moved to."""
 
 
 class Estimate(NamedTuple):

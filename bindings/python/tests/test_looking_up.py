@@ -34,7 +34,7 @@ def test_a_turn_ends_with_the_response_that_the_server_has(server, connect, cut)
     turn = session.start("second")
     (notice,) = notices(turn)
     assert notice.type == "rws.recovered"
-    assert notice.json()["response"]["status"] == "completed"
+    assert json.loads(notice.json)["response"]["status"] == "completed"
     assert (turn.outcome, turn.text) == (responsesws.Outcome.COMPLETED, "ECHO: second")
     assert len(turn.items) == 1
     assert turn.usage.total_tokens > 0
