@@ -291,10 +291,12 @@ typedef struct rws_client_options {
                                     (generate:false), so that its next turn is a delta; costs the history once for each
                                     move. Only if it was active in the last five minutes (docs/recovery.md) */
     int32_t reserved2;
+    int64_t websocket_retry_interval_ms; /* RWS_TRANSPORT_AUTO: where WebSocket could not be had it is tried again so
+                                            often, in the background; default 60,000; RWS_NO_LIMIT: never */
 } rws_client_options;
 #define RWS_CLIENT_OPTIONS_INIT \
     { sizeof(rws_client_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+      0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /*
  * Proxies, as curl's users expect them (docs/proxies.md has the details).

@@ -82,6 +82,7 @@ final class ClientCore: @unchecked Sendable {
     var limits = PoolLimits()
     limits.primesRotation = options.primesRotation
     limits.keyNanoseconds = Self.limit(options.connectTimeout)
+    limits.probeNanoseconds = Self.limit(options.webSocketRetryInterval)
     machine = ClientMachine(
       limits: limits, vocabulary: vocabulary, transport: try options.effectiveTransport(),
       seed: UInt64.random(in: .min ... .max))

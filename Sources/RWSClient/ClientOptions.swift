@@ -105,6 +105,9 @@ public struct ClientOptions: Sendable {
   /// so that its next turn is a delta: for the price of the history, once for each move. Only for sessions that were active
   /// in the last five minutes, whose calls are all answered, and whose responses are not stored.
   public var primesRotation = false
+  /// With `automatic` transport: where WebSocket could not be had, it is tried again so often, in the background. At least
+  /// a millisecond.
+  public var webSocketRetryInterval = Duration.seconds(60)
   /// Receives log lines without newline and without credentials, on any thread of the library.
   public var log: (@Sendable (LogLevel, String) -> Void)?
   /// Lines up to this level are logged.

@@ -50,7 +50,8 @@ extension NetworkFailure {
   /// Of connecting: the server could be reached, but there was no WebSocket to be had.
   fileprivate var isUpgradeBlocked: Bool {
     switch kind {
-    case .upgradeRefused(let answer): [404, 405, 426, 501].contains(answer.status)
+    // 403 is what firewalls and gateways say to any upgrade; where it is about the key, HTTP says so too.
+    case .upgradeRefused(let answer): [403, 404, 405, 426, 501].contains(answer.status)
     case .handshake, .timedOut(.upgrading), .lost: true
     case .resolve, .refused, .unreachable, .timedOut, .tlsUntrusted, .tlsHostname, .tlsExpired, .tlsPin,
       .tls, .proxy, .proxyUnauthorized, .protocolViolation, .peerClosed, .dead, .stalled, .suspended,

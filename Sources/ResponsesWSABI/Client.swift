@@ -107,9 +107,13 @@ extension ClientOptions {
     }
     connectionAgeLimit =
       options.connection_age_limit_ms == -1
-      ? .seconds(10 * 365 * 86_400)
+      ? Self.never
       : try limit(options.connection_age_limit_ms, default: nil, "connection_age_limit_ms")
     primesRotation = options.prime_rotation != 0
+    webSocketRetryInterval =
+      try limit(
+        options.websocket_retry_interval_ms, default: webSocketRetryInterval, "websocket_retry_interval_ms")
+      ?? Self.never
     compression = try Self.compression(options.compression)
     if options.is_strict != 0 { isStrict = true }
     if options.compression_threshold != 0 {
@@ -129,6 +133,9 @@ extension ClientOptions {
       }
     }
   }
+
+  /// Longer than any process runs, and no overflow when it is added to a clock.
+  private static let never = Duration.seconds(10 * 365 * 86_400)
 
   private static func compression(_ value: Int32) throws(ResponsesError) -> Compression {
     switch Int(value) {

@@ -51,7 +51,8 @@ extension ClientMachine {
 
   /// HTTP is not to be had there either: then that there was no WebSocket says more, and HTTP is no better.
   func insteadOfFallback(_ error: ResponsesError, of turn: ActiveTurn) -> ResponsesError? {
-    guard let fallbackError = turn.fallbackError, [404, 405, 426, 501].contains(error.httpStatus)
+    guard let fallbackError = turn.fallbackError,
+      [404, 405, 426, 501, fallbackError.httpStatus].contains(error.httpStatus), error.httpStatus > 0
     else { return nil }
     noteAvailable()
     return fallbackError

@@ -87,6 +87,7 @@ class ClientBase:
         retry_backoff: Optional[float] = None,
         connection_age_limit: Optional[float] = None,
         prime_rotation: bool = False,
+        websocket_retry_interval: Optional[float] = None,
         log: Optional[Log] = None,
         log_level: Optional[int] = None,
     ) -> None:
@@ -142,6 +143,8 @@ class ClientBase:
         prime_rotation: have the whole history of a session prepared on the connection that it moves to, so
             that its next turn is a delta: for the price of the history, once for each move. Only for
             sessions that were active in the last five minutes.
+        websocket_retry_interval: with transport "auto": where WebSocket could not be had it is tried
+            again so often, in the background (60 seconds; math.inf: never).
         log: a logging.Logger, or a callable of level (LOG_…) and line. It may be called on a
             thread of the library, and must not wait there. No line holds a credential.
         log_level: lines up to this level (LOG_WARNING, or what the Logger is enabled for).
@@ -192,6 +195,8 @@ class ClientBase:
                 connection_age_limit_ms=limit_ms("connection_age_limit", connection_age_limit),
                 prime_rotation=prime_rotation,
                 key_source=None if self._key_source is None else self._key_source.number,
+                websocket_retry_interval_ms=limit_ms(
+                    "websocket_retry_interval", websocket_retry_interval),
                 log_key=key,
                 log_level=level,
             )

@@ -144,6 +144,7 @@ class ClientOptions(Structure):
         ("api_key_user_data", c_void_p),
         ("prime_rotation", c_int32),
         ("reserved2", c_int32),
+        ("websocket_retry_interval_ms", c_int64),
     ]
 
 
@@ -687,6 +688,7 @@ def client_new(
     connection_age_limit_ms: int,
     prime_rotation: bool,
     key_source: Optional[int],
+    websocket_retry_interval_ms: int,
     log_key: Optional[int],
     log_level: int,
 ) -> int:
@@ -730,6 +732,7 @@ def client_new(
         retry_backoff_ms=retry_backoff_ms,
         connection_age_limit_ms=connection_age_limit_ms,
         prime_rotation=prime_rotation,
+        websocket_retry_interval_ms=websocket_retry_interval_ms,
         log_level=log_level,
     )
     if key_source is not None:
