@@ -20,6 +20,12 @@ final class WebSocketLink: Link {
     guard let channel else { return nil }
     let bytesMax = client.sentMessageBytesMax
     guard body.count <= bytesMax else { return .requestTooLarge(body, bytesMax: bytesMax) }
+    if channel.isClosing {
+      // It was idle for too long. The turn goes elsewhere, and need not wait for the peer's close frame.
+      close()
+      client.loop.schedule(at: 0) { [self] in client.linkEnded(self, .closedLocally) }
+      return nil
+    }
     guard !channel.send(text: body, tag: turn.value), channel.isOpen else { return nil }
     // By the bound on queued bytes.
     return ResponsesError(.messageTooLarge, "The request is too large to be queued for sending.")

@@ -159,7 +159,7 @@ extension NetworkFailure {
       closeCode: CloseCode.messageTooBig.rawValue)
   }
 
-  static var closedLocally: NetworkFailure {
+  package static var closedLocally: NetworkFailure {
     NetworkFailure(.closedLocally, "The connection was closed by this side.")
   }
 

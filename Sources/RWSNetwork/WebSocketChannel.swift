@@ -596,7 +596,8 @@ package final class WebSocketChannel {
     }
   }
 
-  private var isClosing: Bool {
+  /// The closing handshake has begun: nothing is sent any more.
+  package var isClosing: Bool {
     switch state {
     case .closing: true
     case .connecting, .open, .ending, .dropped, .closed: false

@@ -158,7 +158,8 @@ struct Recovery {
 extension ResponsesError {
   /// Whether another connection may fare better with the same request.
   fileprivate func mayPassElsewhere(attempt: Int) -> Bool {
-    guard status == .connectionLost || status == .peerClosed else { return false }
+    // By this side only those are closed that were idle, perhaps at the moment when a request came.
+    guard status == .connectionLost || status == .peerClosed || status == .closed else { return false }
     // A policy may have been about the connection; once is enough to know (protocol.md, Close codes).
     return closeCode != 1008 || attempt == 0
   }
