@@ -4,8 +4,8 @@
 SHELL := bash
 .SUFFIXES:
 .PHONY: build demo demo-c demo-swift test check test-swift test-abi test-python test-server \
-        test-readme test-scanner test-sim test-cuts test-tokens test-packaging test-bench test-fuzz test-conformance \
-        asan tsan sanitizers fuzz sim sim-mutants sessions cuts rotation conformance \
+        test-readme test-scanner test-sim test-cuts test-soak test-tokens test-packaging test-bench test-fuzz test-conformance \
+        asan tsan sanitizers fuzz sim sim-mutants sessions cuts rotation soak connect-cycles conformance \
         bench bench-memory bench-session bench-tokens headline headline-fit \
         dependencies test-dependencies fresh clean
 
@@ -40,12 +40,12 @@ build/bin/%-c: bindings/c/examples/%.c Include/responsesws.h build/.built
 # --- know that it works ------------------------------------------------------------------------
 
 TEST_PARTS := check test-swift test-abi test-python test-server test-readme test-scanner test-sim \
-              test-cuts test-tokens test-packaging test-bench test-fuzz test-conformance sanitizers
+              test-cuts test-soak test-tokens test-packaging test-bench test-fuzz test-conformance sanitizers
 
 test: build test-dependencies
 	@scripts/run-tests $(TEST_PARTS)
 
-check test-abi test-python test-server test-readme test-scanner test-sim test-cuts test-tokens \
+check test-abi test-python test-server test-readme test-scanner test-sim test-cuts test-soak test-tokens \
         test-packaging test-bench test-conformance sanitizers asan tsan: build test-dependencies
 	@scripts/run-tests $@
 
@@ -86,6 +86,15 @@ cuts: build
 # Sessions that move to new connections before the server's age limit, for three minutes: what it costs a turn.
 rotation: build
 	@Tests/Cuts/rotation
+
+# Sessions doing all they can for TIME seconds, while memory, descriptors and threads must not grow.
+soak: TIME = 3600
+soak: build test-dependencies
+	@build/venv/bin/python Tests/Soak/run --seconds $(TIME)
+
+# Ten thousand connections that come and go, in three ways, plain and over TLS: nothing stays of them.
+connect-cycles: build test-dependencies
+	@build/venv/bin/python Tests/Soak/connect-cycles
 
 # A Debian with nothing but what the README asks for, in a chroot (root, network, some minutes).
 fresh:

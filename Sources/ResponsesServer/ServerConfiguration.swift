@@ -17,6 +17,8 @@ package struct ServerConfiguration: Sendable {
   package var maxAgeNanoseconds: Int64?
   /// Nothing is stored, whatever a request says.
   package var zeroDataRetention = false
+  /// Responses with `store: true` that are kept; the oldest go first.
+  package var storedResponsesMax = ResponseStore.responsesMax
   /// Models that take `response.steer`: those whose name begins so.
   package var steerablePrefix = "gpt-6"
   /// Steers that may wait for one response.

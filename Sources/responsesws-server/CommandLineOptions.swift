@@ -35,6 +35,7 @@ enum CommandLineOptions {
       --fork-delay-ms MS       time before the parent of a fork is looked up (0)
       --max-age SECONDS        how old a WebSocket becomes (3600; 1500 with --dialect xai)
       --requests-per-minute N  more are answered with 429 and rate-limit headers (no limit)
+      --stored-responses N     how many responses with `store: true` are kept (4096)
       --zero-data-retention    stores nothing, whatever `store` says
       --steerable PREFIX       models with such names take response.steer (gpt-6)
       --dialect NAME           how to differ from the service: openai, azure, xai, codex, open-responses,
@@ -100,6 +101,8 @@ enum CommandLineOptions {
           Int64(try number(option, &rest, max: 1_000_000)) * 1_000_000_000
       case "--requests-per-minute":
         options.behaviour.requestsPerMinute = try number(option, &rest, max: 1_000_000)
+      case "--stored-responses":
+        options.behaviour.storedResponsesMax = try number(option, &rest, in: 1...1_000_000)
       case "--zero-data-retention": options.behaviour.zeroDataRetention = true
       case "--steerable": options.behaviour.steerablePrefix = try value(of: option, &rest)
       case "--dialect":

@@ -26,6 +26,10 @@ class LocalServer:
             raise SystemExit(f"error: the local server did not start: {line!r}\n0 passed, 1 failed")
         self.url = line.removeprefix("listening on ")
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def is_running(self):
         return self._process.poll() is None
 

@@ -12,7 +12,8 @@ struct CachedResponse: Sendable {
 /// reasoning. Bounded, oldest out first. Shared by all connections of a server, on its one thread.
 package final class ResponseStore {
   package static let responsesMax = 4096
-  static let pairsMax = 65536
+  /// Items and pairs are kept longer than responses: a chain of many turns refers to them one by one.
+  private static let itemsPerResponse = 16
 
   private var responses: Bounded<Stored>
   private var items: Bounded<Item>
@@ -20,8 +21,8 @@ package final class ResponseStore {
 
   package init(responsesMax: Int = ResponseStore.responsesMax) {
     responses = Bounded(capacity: responsesMax)
-    items = Bounded(capacity: Self.pairsMax)
-    requiredReasoning = Bounded(capacity: Self.pairsMax)
+    items = Bounded(capacity: responsesMax * Self.itemsPerResponse)
+    requiredReasoning = Bounded(capacity: responsesMax * Self.itemsPerResponse)
   }
 
   private struct Stored {

@@ -9,7 +9,7 @@ final class ServerService {
   let acceptsDeflate: Bool
   var onRestart: () -> Void = {}
   private let configuration: ServerConfiguration
-  private let store = ResponseStore()
+  private let store: ResponseStore
   private let limiter: RateLimiter
   private let meter: RequestMeter
   private var ids: IDSource
@@ -24,6 +24,7 @@ final class ServerService {
     self.log = log
     self.configuration = configuration
     self.meter = meter
+    store = ResponseStore(responsesMax: configuration.storedResponsesMax)
     acceptsDeflate = options.acceptsDeflate
     limiter = RateLimiter(requestsPerMinute: configuration.requestsPerMinute)
     ids = IDSource(seed: seed)
