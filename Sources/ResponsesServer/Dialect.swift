@@ -33,6 +33,18 @@ package struct Dialect: Equatable, Sendable {
     case refusesWarmUp = "no-warm-up"
     /// At the age limit the connection is closed (1000) without an error frame.
     case silentAgeLimit = "silent-age-limit"
+    /// All responses of a connection that are stored have the id of the first.
+    case oneStoredID = "one-stored-id"
+    /// The last event names another model than the first: the version that an alias stands for.
+    case changesModel = "changing-model"
+    /// A warm-up is `response.created` and `response.completed`, nothing between.
+    case bareWarmUp = "bare-warm-up"
+    /// A wrong key is refused with 403 instead of 401.
+    case forbidsKeys = "forbidden-key"
+    /// A first frame that is no request closes the connection (1008).
+    case closesOnBadFrame = "close-on-bad-frame"
+    /// `vendor:status` comes before each response's events.
+    case vendorEvents = "vendor-events"
   }
 
   package var quirks: Set<Quirk>
@@ -55,7 +67,7 @@ package struct Dialect: Equatable, Sendable {
     "openai": .openAI,
     "azure": Dialect([.noLanes]),
     "xai": Dialect(
-      [.noLanes, .untypedErrors, .refusesInstructionsInChain, .silentAgeLimit],
+      [.noLanes, .untypedErrors, .refusesInstructionsInChain, .silentAgeLimit, .oneStoredID],
       maxAgeSeconds: 1500),
     "codex": Dialect(
       [.codexEvents, .refusesStore, .statuslessErrors], messageBytesMax: 16 << 20),

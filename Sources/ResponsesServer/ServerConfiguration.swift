@@ -13,6 +13,8 @@ package struct ServerConfiguration: Sendable {
   /// Between the moment when a fork (a continuation of another lane's response) may begin and the moment when
   /// its parent is looked up. The lane it forks from can go on meanwhile, and take the parent away.
   package var forkDelayNanoseconds: Int64 = 0
+  /// A running response that has sent nothing for so long sends a `keepalive`; nil: never.
+  package var keepAliveNanoseconds: Int64?
   /// How old a connection becomes; nil: as the dialect says.
   package var maxAgeNanoseconds: Int64?
   /// Nothing is stored, whatever a request says.

@@ -32,6 +32,7 @@ enum CommandLineOptions {
       --round-trip-ms MS       to the clients and back; fractions are welcome (0)
       --bandwidth N            bytes a second in each direction (no limit)
       --handshake-round-trips N  before a new connection carries anything: 1 for TCP and 1 for TLS (2)
+      --keepalive-ms MS        a response that is silent for so long sends a `keepalive` (never)
       --fork-delay-ms MS       time before the parent of a fork is looked up (0)
       --max-age SECONDS        how old a WebSocket becomes (3600; 1500 with --dialect xai)
       --requests-per-minute N  more are answered with 429 and rate-limit headers (no limit)
@@ -93,6 +94,9 @@ enum CommandLineOptions {
       case "--bandwidth": link.bytesPerSecond = try fraction(option, &rest, max: 1e12)
       case "--handshake-round-trips":
         link.handshakeRoundTrips = try number(option, &rest, max: 100)
+      case "--keepalive-ms":
+        options.behaviour.keepAliveNanoseconds =
+          Int64(try number(option, &rest, in: 1...3_600_000)) * 1_000_000
       case "--fork-delay-ms":
         options.behaviour.forkDelayNanoseconds =
           Int64(try number(option, &rest, max: 3_600_000)) * 1_000_000

@@ -132,7 +132,7 @@ def until(connection, type):
 
 
 def test_a_steered_response_is_followed_by_its_successor(connection):
-    id = begin(connection, input="SLOW 400 COMMENT go right", stream_id="a")
+    id = begin(connection, input="SLOW 3000 COMMENT go right", stream_id="a")
     until(connection, "response.output_text.delta")
     connection.response.steer(previous_response_id=id, input="go left")
     accepted = until(connection, "response.steer.accepted")[-1]

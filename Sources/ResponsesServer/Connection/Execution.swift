@@ -8,11 +8,12 @@ struct Execution {
 
   private var built: ContextBuilder.Built { prepared.built }
 
-  func run(_ now: Int64, ids: inout IDSource) -> Script {
+  /// `id`: that of the response, where it is given already.
+  func run(_ now: Int64, id: String?, ids: inout IDSource) -> Script {
     let answer = answer()
     let object = ResponseObject(
-      id: responseID(&ids), createdAt: configuration.unixSeconds(now), request: request,
-      inputTransformations: built.transformations, isSparse: configuration.dialect.has(.sparse))
+      id: id ?? responseID(&ids), createdAt: configuration.unixSeconds(now), request: request,
+      inputTransformations: built.transformations, dialect: configuration.dialect)
     let items = outputItems(answer, ids: &ids)
     let tokens = items.context.map { counter.count($0) }
     return Script(
@@ -100,7 +101,7 @@ extension Execution {
         response: object, lane: dialect.has(.noEcho) ? nil : execution.request.lane,
         dialect: dialect)
       var emitter = empty
-      emitter.begin()
+      emitter.begin(isBare: execution.request.isWarmUp && dialect.has(.bareWarmUp))
       var itemEnds: [Int] = []
       for (index, item) in items.enumerated() {
         emitter.emit(item, at: index)

@@ -19,13 +19,24 @@ package final class RateLimiter {
         status: 429, type: "requests", code: "rate_limit_exceeded",
         message: "Rate limit reached: \(limit) requests per minute.", param: nil)
       error.headers = [
-        ("retry-after", String((wait + 999_999_999) / 1_000_000_000)),
-        ("retry-after-ms", String(wait / 1_000_000)),
-        ("x-ratelimit-limit-requests", String(limit)), ("x-ratelimit-remaining-requests", "0"),
-        ("x-ratelimit-reset-requests", "\(wait / 1_000_000)ms"),
-      ].map { RequestError.Header(name: $0, value: $1) }
+        RequestError.Header(name: "retry-after", value: String((wait + 999_999_999) / 1_000_000_000)),
+        RequestError.Header(name: "retry-after-ms", value: String(wait / 1_000_000)),
+      ] + headers(now)
       throw error
     }
     begun.append(now)
+  }
+
+  /// How much is left; empty without a limit.
+  func headers(_ now: Int64) -> [RequestError.Header] {
+    guard let limit else { return [] }
+    let current = begun.filter { $0 &+ Self.window > now }
+    let reset = current.first.map { max(0, $0 &+ Self.window &- now) } ?? 0
+    return [
+      RequestError.Header(name: "x-ratelimit-limit-requests", value: String(limit)),
+      RequestError.Header(
+        name: "x-ratelimit-remaining-requests", value: String(max(0, limit - current.count))),
+      RequestError.Header(name: "x-ratelimit-reset-requests", value: "\(reset / 1_000_000)ms"),
+    ]
   }
 }

@@ -40,6 +40,9 @@ struct ResponseRequest {
     return include.elements.contains { $0.string == "reasoning.encrypted_content" }
   }
 
+  /// The model is shown the reasoning since the last user message, and none from before.
+  var keepsReasoningOfThisTurnOnly: Bool { self["reasoning"]?["context"]?.string == "current_turn" }
+
   /// Beyond so many input tokens the context is compacted before the answer; nil: never.
   var compactThreshold: Int64? {
     let entries = self["context_management"]?.elements ?? []

@@ -30,13 +30,18 @@ struct RunningResponse {
   private(set) var numbersGiven = 0
   /// When its first event went out.
   private(set) var beganAt: Int64 = 0
+  /// After so long a silence a `keepalive` is sent; nil: never.
+  private let keepAlive: Int64?
+  private var lastSent: Int64
   /// Accepted, and not yet part of a context.
   private(set) var steers: [Steer] = []
   /// Cut by a fault of the script: nothing more is to be told or kept.
   var isAbandoned = false
 
-  init(turn: Int, _ script: Execution.Script, from now: Int64) {
+  init(turn: Int, _ script: Execution.Script, keepAlive: Int64? = nil, from now: Int64) {
     self.turn = turn
+    self.keepAlive = keepAlive
+    lastSent = now
     self.script = script
     id = script.object.id
     request = script.request
@@ -45,7 +50,12 @@ struct RunningResponse {
     events = script.pace.schedule(script.events + [conclusion.event], from: now)
   }
 
-  var nextDue: Int64? { next < events.count ? events[next].due : nil }
+  var nextDue: Int64? {
+    guard next < events.count else { return nil }
+    return min(events[next].due, keepAliveDue ?? .max)
+  }
+
+  private var keepAliveDue: Int64? { keepAlive.map { lastSent &+ $0 } }
 
   var isOver: Bool { next >= events.count || isAbandoned }
 
@@ -58,7 +68,15 @@ struct RunningResponse {
     guard next < events.count, !isAbandoned, events[next].due <= now else { return nil }
     defer { next += 1 }
     if next == 0 { beganAt = now }
+    lastSent = now
     return events[next].text.numbered(takeNumber())
+  }
+
+  /// SDKs type it as `{type, sequence_number}`.
+  mutating func takeKeepAlive(_ now: Int64, lane: String?, _ dialect: Dialect) -> [UInt8]? {
+    guard !isOver, let due = keepAliveDue, due <= now else { return nil }
+    lastSent = now
+    return EventWriter("keepalive", dialect: dialect).finish(lane: lane).numbered(takeNumber())
   }
 
   // MARK: Cutting short

@@ -38,6 +38,8 @@ package struct ServerConnection {
   /// The latest refusal; HTTP answers with it.
   private(set) var refusal: RequestError?
   private var turns = 0
+  /// Of the first stored response, where the dialect uses it for all.
+  private var storedID: String?
   private var isClosed = false
   private var output: [Output] = []
 
@@ -76,6 +78,9 @@ package struct ServerConnection {
       advance(now)
     } catch {
       refuse(error.error, lane: error.lane)
+      if turns == 0, configuration.dialect.has(.closesOnBadFrame) {
+        close(code: 1008, reason: "the first message must be a response.create")
+      }
     }
     return takeOutput()
   }
@@ -169,6 +174,9 @@ package struct ServerConnection {
     while !isClosed, let text = running.takeDue(now) {
       send(text, of: &running, now)
     }
+    if !isClosed, let text = running.takeKeepAlive(now, lane: echo(name), configuration.dialect) {
+      send(text)
+    }
     if running.isOver {
       finish(running, on: name, now)
     } else {
@@ -224,7 +232,8 @@ package struct ServerConnection {
       }
       let running = try plan(request, turn: turn, steers: steers, now)
       lanes[request.lane]?.running = running
-      if configuration.dialect.has(.codexEvents) { send(ErrorFrame.codexRateLimits) }
+      if configuration.dialect.has(.codexEvents) { send(ForeignEvent.codexRateLimits) }
+      if configuration.dialect.has(.vendorEvents) { send(ForeignEvent.vendorStatus) }
     } catch {
       if !isAutomatic { refuse(error, lane: request.lane) }
       if let id = request.previousResponseID { cache.continuationFailed(of: id, on: request.lane) }
@@ -243,8 +252,11 @@ package struct ServerConnection {
     let execution = Execution(
       request: request, prepared: prepared, cost: cost, configuration: configuration,
       counter: meter.counter)
+    let isOneOfMany = request.store && configuration.dialect.has(.oneStoredID)
+    let script = execution.run(now, id: isOneOfMany ? storedID : nil, ids: &ids)
+    if isOneOfMany { storedID = script.object.id }
     return RunningResponse(
-      turn: turn, execution.run(now, ids: &ids), from: now &+ cost.preparation)
+      turn: turn, script, keepAlive: configuration.keepAliveNanoseconds, from: now &+ cost.preparation)
   }
 
   private mutating func finish(_ running: RunningResponse, on lane: String?, _ now: Int64) {

@@ -18,6 +18,7 @@ struct ContextBuilder {
     let input = steered + (try request.input())
     try rules.checkReasoningIsFollowed(in: input)
     var built = Built(context: parent ?? Context())
+    let turnStart = request.keepsReasoningOfThisTurnOnly ? Self.lastUserMessage(in: input) : 0
     for (index, item) in input.enumerated() {
       if item.kind == .compactionTrigger {
         guard index == input.count - 1 else {
@@ -29,7 +30,10 @@ struct ContextBuilder {
       }
       let resolved = try rules.resolve(item)
       try rules.checkReasoning(requiredBy: resolved, isIn: built.context)
-      if let reason = resolved.seal?.mismatch(request, after: built.context.digest) {
+      let isOfEarlierTurn = resolved.kind == .reasoning && index < turnStart
+      if let reason = resolved.seal?.mismatch(request, after: built.context.digest)
+        ?? (isOfEarlierTurn ? .turnBoundary : nil)
+      {
         built.transformations.append(InputTransformation(id: resolved.id ?? "", reason: reason))
         built.context.withhold(resolved)
       } else {
@@ -38,5 +42,10 @@ struct ContextBuilder {
     }
     try built.context.requireAnsweredCalls()
     return built
+  }
+
+  /// 0: there is none, and with it no earlier turn.
+  private static func lastUserMessage(in input: [Item]) -> Int {
+    input.lastIndex { $0.kind == .message(.user) } ?? 0
   }
 }

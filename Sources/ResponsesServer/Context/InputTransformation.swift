@@ -7,6 +7,7 @@ struct InputTransformation: Equatable, Sendable {
     case endUserMismatch = "end_user_mismatch"
     case modelMismatch = "model_mismatch"
     case prefixMismatch = "prefix_mismatch"
+    case turnBoundary = "turn_boundary"
   }
 
   let id: String

@@ -54,8 +54,4 @@ package enum ErrorFrame {
     writer.key("param")
     if let param = error.param { writer.string(param) } else { writer.null() }
   }
-
-  /// What the Codex route sends before a response; it is nobody's answer.
-  static let codexRateLimits = Array(
-    #"{"type":"codex.rate_limits","plan_type":"local","rate_limits":{"allowed":true}}"#.utf8)
 }

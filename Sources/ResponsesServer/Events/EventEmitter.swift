@@ -18,8 +18,9 @@ struct EventEmitter {
     self.dialect = dialect
   }
 
-  mutating func begin() {
+  mutating func begin(isBare: Bool = false) {
     emit(response: "response.created", ResponseObject.State(status: "in_progress"))
+    guard !isBare else { return }
     emit(response: "response.in_progress", ResponseObject.State(status: "in_progress"))
   }
 

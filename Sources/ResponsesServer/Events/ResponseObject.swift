@@ -6,6 +6,8 @@ struct ResponseObject {
   private let createdAt: Int64
   /// The settings as the request gave them, or their defaults: members of an object, without the braces.
   private let settings: [UInt8]
+  /// The same at the end, where that differs.
+  private let finalSettings: [UInt8]?
   private let inputTransformations: [InputTransformation]
   private let isSparse: Bool
 
@@ -17,21 +19,33 @@ struct ResponseObject {
     var completedAt: Int64?
     var incompleteReason: String?
     var error: (code: String, message: String)?
+
+    var isFinal: Bool { status != "in_progress" }
   }
 
   init(
     id: String, createdAt: Int64, request: ResponseRequest,
-    inputTransformations: [InputTransformation] = [], isSparse: Bool = false
+    inputTransformations: [InputTransformation] = [], dialect: Dialect = .openAI
   ) {
     self.id = id
     self.createdAt = createdAt
     self.inputTransformations = inputTransformations
-    self.isSparse = isSparse
+    isSparse = dialect.has(.sparse)
+    settings = Self.settings(of: request, isSparse: isSparse)
+    finalSettings =
+      dialect.has(.changesModel)
+      ? Self.settings(of: request, isSparse: isSparse, model: request.model + "-2026-11-01") : nil
+  }
+
+  private static func settings(
+    of request: ResponseRequest, isSparse: Bool, model: String? = nil
+  ) -> [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
-    for (key, fallback) in Self.echoed where !isSparse || key == "model" {
+    for (key, fallback) in echoed where !isSparse || key == "model" {
       writer.key(key)
       switch (key, request[key]) {
+      case ("model", _) where model != nil: writer.string(model ?? "")
       // What the service did counts, not what was asked: with zero data retention nothing is stored.
       case ("store", _): writer.bool(request.store)
       case (_, let value?): writer.value(value)
@@ -39,7 +53,7 @@ struct ResponseObject {
       }
     }
     writer.endObject()
-    settings = Array(writer.bytes.dropFirst().dropLast())
+    return Array(writer.bytes.dropFirst().dropLast())
   }
 
   private static let echoed: [(key: String, fallback: StaticString)] = [
@@ -104,7 +118,7 @@ struct ResponseObject {
     } else if !isSparse {
       writer.memberNull("usage")
     }
-    writer.raw(settings)
+    writer.raw(state.isFinal ? finalSettings ?? settings : settings)
     writer.endObject()
   }
 

@@ -19,13 +19,21 @@ struct HTTPRouter {
   let apiKey: String?
   /// Whether faults may be set over HTTP.
   let hasControl: Bool
+  /// The status for a wrong key, or none.
+  let keyRefusal: Int
+
+  init(apiKey: String?, hasControl: Bool, refusesKeysWith keyRefusal: Int = 401) {
+    self.apiKey = apiKey
+    self.hasControl = hasControl
+    self.keyRefusal = keyRefusal
+  }
 
   func decide(_ request: ServerRequest) -> Decision {
     guard isAuthorised(request) else {
       return refuse(
         .invalid(
           "Incorrect API key provided. Send the key this server was started with (--api-key) as"
-            + " 'Authorization: Bearer <key>'.", code: "invalid_api_key", status: 401))
+            + " 'Authorization: Bearer <key>'.", code: "invalid_api_key", status: keyRefusal))
     }
     let path = Self.canonical(request.target.prefix { $0 != "?" })
     let routes = routes(of: path)

@@ -82,7 +82,7 @@ final class ConnectionHandler {
 
   private func respond(_ answer: HTTPAnswer) {
     var answer = answer
-    answer.fields.append(contentsOf: service.fields())
+    answer.fields.append(contentsOf: service.fields(channel.loop.now, besides: answer.fields))
     channel.respond(answer)
   }
 
@@ -92,7 +92,7 @@ final class ConnectionHandler {
       switch item {
       case .answer(let answer): respond(answer)
       case .begin(var fields):
-        fields.append(contentsOf: service.fields())
+        fields.append(contentsOf: service.fields(channel.loop.now))
         guard channel.beginAnswer(status: 200, fields: fields) else { return drop() }
       // In one chunk: events that are due together reach the client together.
       case .part(let part): parts += part
@@ -156,7 +156,7 @@ final class ConnectionHandler {
     let deflate = service.acceptsDeflate ? DeflateParameters.serverPreference : nil
     guard
       let upgraded = channel.upgrade(
-        fields: service.fields(), deflate: deflate, delegate: handler)
+        fields: service.fields(channel.loop.now), deflate: deflate, delegate: handler)
     else { return drop() }
     state = .open(upgraded, handler)
     handler.opened(upgraded)

@@ -19,7 +19,9 @@ final class ServerService {
     _ options: ServerOptions, _ configuration: ServerConfiguration, faults: FaultScript,
     log: ServerLog?, meter: RequestMeter, seed: UInt64
   ) {
-    router = HTTPRouter(apiKey: options.apiKey, hasControl: options.hasControl)
+    router = HTTPRouter(
+      apiKey: options.apiKey, hasControl: options.hasControl,
+      refusesKeysWith: configuration.dialect.has(.forbidsKeys) ? 403 : 401)
     self.faults = faults
     self.log = log
     self.configuration = configuration
@@ -30,8 +32,14 @@ final class ServerService {
     ids = IDSource(seed: seed)
   }
 
-  /// Sent with every answer.
-  func fields() -> HTTPFields { HTTPFields(["x-request-id": ids.next("req")]) }
+  /// Sent with every answer, unless that has them already.
+  func fields(_ now: Int64, besides given: HTTPFields = HTTPFields()) -> HTTPFields {
+    var fields = HTTPFields(["x-request-id": ids.next("req")])
+    for header in limiter.headers(now) where !given.contains(header.name) {
+      fields.append(header.name, header.value)
+    }
+    return fields
+  }
 
   /// Of a WebSocket; requests over HTTP are of connection 0.
   func nextConnectionNumber() -> Int {
