@@ -1,5 +1,6 @@
 /// What is due when: a heap, the earliest first. Entries are not taken back: whoever is woken looks whether there
-/// is anything to do, which costs less than keeping the order at every event. So they name turns and do not hold them.
+/// is anything to do, which costs less than keeping the order at every event. So they name turns, routes and
+/// connections and do not hold them: an hour may pass until then, and many may have come and gone.
 struct AlarmQueue {
   enum Alarm {
     case turn(TurnID)
@@ -8,17 +9,17 @@ struct AlarmQueue {
     /// A successor that was expected has not come.
     case successor(of: TurnID, in: SessionID)
     /// The rate of new connections allows one more.
-    case dial(Route)
+    case dial(RouteID)
     /// A connection of the route nears its age limit.
-    case rotation(Route)
+    case rotation(RouteID)
     /// A connection that nobody uses may be closed.
-    case idle(Connection)
+    case idle(ConnectionID, RouteID)
     /// The question about an API key has waited long enough.
     case key(RouteID, question: UInt64)
     /// An errand has waited long enough to be tried again.
     case errand(ErrandID)
     /// WebSocket may be had again.
-    case probe(Route)
+    case probe(RouteID)
   }
 
   private var heap: [(due: Instant, alarm: Alarm)] = []

@@ -128,7 +128,7 @@ extension ClientMachine {
   func watchIdle(_ connection: Connection, _ now: Instant) {
     closeIfLeft(connection, now)
     guard connection.isServing, connection.tenants == 0 else { return }
-    alarms.add(.idle(connection), at: now.advanced(byNanoseconds: limits.idleNanoseconds))
+    alarms.add(.idle(connection.id, connection.routeID), at: now.advanced(byNanoseconds: limits.idleNanoseconds))
   }
 
   func closeIfIdle(_ connection: Connection, _ now: Instant) {

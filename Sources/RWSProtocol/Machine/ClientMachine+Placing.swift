@@ -96,7 +96,7 @@ extension ClientMachine {
       guard transport == .http || route.rate.take(now) || !holds(.dialRate) else {
         if !route.isDialDue {
           route.isDialDue = true
-          alarms.add(.dial(route), at: route.rate.nextRefill)
+          alarms.add(.dial(route.id), at: route.rate.nextRefill)
         }
         return false
       }

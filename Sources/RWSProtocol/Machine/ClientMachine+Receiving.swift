@@ -198,6 +198,6 @@ extension ClientMachine {
   func lanesAreSupported(_ route: Route) {
     route.lanes = .supported
     // Who waits for a connection may share one from now on.
-    alarms.add(.dial(route), at: Instant(nanoseconds: 0))
+    alarms.add(.dial(route.id), at: Instant(nanoseconds: 0))
   }
 }

@@ -21,7 +21,7 @@ extension ClientMachine {
   private func watchAge(_ route: Route, _ due: Instant) {
     if let alarm = route.rotationAlarm, alarm <= due { return }
     route.rotationAlarm = due
-    alarms.add(.rotation(route), at: due)
+    alarms.add(.rotation(route.id), at: due)
   }
 
   func rotate(_ route: Route, _ now: Instant) {

@@ -25,7 +25,7 @@ extension ClientMachine {
     transports.block()
     if !transports.isProbeDue || connection.isProbe {
       transports.isProbeDue = true
-      alarms.add(.probe(connection.route), at: now.advanced(byNanoseconds: limits.probeNanoseconds))
+      alarms.add(.probe(connection.routeID), at: now.advanced(byNanoseconds: limits.probeNanoseconds))
     }
   }
 
@@ -59,10 +59,10 @@ extension ClientMachine {
   }
 
   /// Tries in the background; turns go on over HTTP meanwhile.
-  func probe(_ route: Route, _ now: Instant) {
+  func probe(_ id: RouteID, _ now: Instant) {
     guard transports.isBlocked else { return }
     // Where all sessions are gone, the next one that opens tries at its first turn.
-    guard routes[route.id] === route, route.sessionCount > 0 else { return noteAvailable() }
+    guard let route = routes[id], route.sessionCount > 0 else { return noteAvailable() }
     dial(route, over: .webSocket, now).isProbe = true
   }
 

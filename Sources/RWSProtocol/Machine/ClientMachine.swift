@@ -300,14 +300,16 @@ package final class ClientMachine {
       case .turn(let id): turns[id].map { expire($0, now) }
       case .resend(let id): release(id, now)
       case .successor(let id, let session): expireSuccessor(of: id, in: session, now)
-      case .dial(let route):
+      case .dial(let id):
+        guard let route = routes[id] else { break }
         route.isDialDue = false
         serve(route, now)
-      case .rotation(let route): rotate(route, now)
-      case .idle(let connection): closeIfIdle(connection, now)
+      case .rotation(let id): routes[id].map { rotate($0, now) }
+      case .idle(let id, let route):
+        routes[route]?.connections.first { $0.id == id }.map { closeIfIdle($0, now) }
       case .key(let route, let question): expireKeyQuestion(question, on: route, now)
       case .errand(let id): resumeErrand(id, now)
-      case .probe(let route): probe(route, now)
+      case .probe(let id): probe(id, now)
       }
     }
   }

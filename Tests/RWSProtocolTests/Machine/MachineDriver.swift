@@ -150,6 +150,13 @@ final class MachineDriver {
     return id
   }
 
+  /// Lets go of all that came out of the machine.
+  func forgetConnections() {
+    connects = []
+    closes = []
+    sent = []
+  }
+
   /// All connections that are not open yet.
   func open() {
     for connection in connects { machine.opened(connection, now: now) }

@@ -271,6 +271,24 @@ import Testing
     #expect(driver.closes.count == 1)
   }
 
+  @Test("What nobody uses any more is gone, whatever alarms are still to ring for it")
+  func alarmsHoldNothing() throws {
+    let driver = try MachineDriver()
+    let session = driver.openSession(route: 7)
+    let turn = try driver.start(user, in: session)
+    driver.open()
+    driver.answer(try #require(driver.request(turn)), "r1")
+    weak var route = driver.machine.routes[RouteID(7)]
+    weak var connection = driver.connects.last
+    #expect(route != nil && connection != nil)
+    driver.close(session)
+    driver.lose()
+    driver.forgetConnections()
+    #expect(driver.endedRoutes == [RouteID(7)])
+    #expect(driver.machine.nextDeadline != nil)
+    #expect(route == nil && connection == nil)
+  }
+
   @Test("A failed connect ends the turns that waited for it, and nobody else's")
   func failedConnect() throws {
     let driver = try MachineDriver(lanes: .unsupported)
