@@ -278,8 +278,8 @@ import Testing
     let turn = try driver.start(user, in: session)
     driver.open()
     driver.answer(try #require(driver.request(turn)), "r1")
-    weak var route = driver.machine.routes[RouteID(7)]
-    weak var connection = driver.connects.last
+    weak let route = driver.machine.routes[RouteID(7)]
+    weak let connection = driver.connects.last
     #expect(route != nil && connection != nil)
     driver.close(session)
     driver.lose()
