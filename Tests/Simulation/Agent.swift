@@ -37,6 +37,9 @@ final class Agent {
   /// A turn since then was sent and did not end well: its response may take the context's place.
   var isInterrupted = false
 
+  /// It was known at its end that there are lanes: nobody takes its own.
+  var hasLane = false
+
   private var forms: [Int: String] = [:]
 
   init(_ id: SessionID) { self.id = id }
@@ -88,6 +91,7 @@ final class SimTurn {
   /// What the caller gave, and before it the steers that its request committed.
   var input: [Int] = []
   private(set) var steersAhead = 0
+  var hasCommittedSteers: Bool { steersAhead > 0 }
   /// The caller gave another history than the one so far.
   var changedHistory: [Int]?
   /// What was there when it ended.
@@ -109,10 +113,22 @@ final class SimTurn {
   /// Of those, the ones of which the caller was told that they may run twice.
   private(set) var replays = 0
   var replay = ReplayPolicy.never
-  static let resendsMax = 4
+  var resendsMax = 4
+  let start: Int64
+  /// Of its last sending.
+  var sentAt: Int64?
+  /// A server that refused a connection asked for patience: this turn may be among those that are to wait.
+  var mayBeToldToWait = false
+  /// Its time limit.
+  var total = Int64.max
+  /// Since its request went out, something of the output was seen.
+  private var hasOutput = false
+  /// In any of its sendings.
+  private(set) var hadOutput = false
 
-  init(_ id: TurnID, tag: String, _ agent: Agent, wanted: Wanted) {
+  init(_ id: TurnID, tag: String, _ agent: Agent, wanted: Wanted, start: Int64) {
     self.id = id
+    self.start = start
     self.tag = tag
     self.agent = agent
     self.wanted = wanted
@@ -129,13 +145,16 @@ final class SimTurn {
   private func noticed(_ event: Event) {
     guard let notice = try? JSONValue(parsing: event.json) else { return }
     switch notice["type"]?.string {
-    case "rws.replayed": replays += 1
+    case "rws.replayed":
+      replays += 1
+      if hasOutput, replay != .always { Violation.report("\(tag) was replayed after output was seen") }
     case "rws.resent": break
     default: return
     }
     resends.append(notice["reason"]?.string ?? "")
     // Its response begins anew.
     connection = nil
+    hasOutput = false
     responseID = ""
     types = []
   }
@@ -143,6 +162,8 @@ final class SimTurn {
   func received(_ event: Event) {
     if event.kind == .notice { noticed(event) }
     types.append(event.kind == .error ? "error" : event.type)
+    if event.type.hasPrefix("response.output_") { (hasOutput, hadOutput) = (true, true) }
+    if event.kind == .responseFailed, event.response.holds(#""output":[{"#) { hadOutput = true }
     guard event.type == "response.created" else { return }
     let id = event.response.utf8.split(separator: UInt8(ascii: "\"")).dropFirst(3).first ?? Substring().utf8
     if !responseID.isEmpty { types.append("(a second response \(id))") }

@@ -1,3 +1,5 @@
+import RWSProtocol
+
 /// What one seed's world is like. Features are drawn per seed, so that some runs have few of them and show clearly
 /// what the rest hides.
 struct Conditions {
@@ -21,21 +23,29 @@ struct Conditions {
   let hangsOneIn: Int
   let changesSettings: Bool
   let reportsUsage: Bool
+  let transport: TransportChoice
+  /// Of a connection, when the server calls it too old; nil: beyond the run.
+  let ageLimit: Int64?
+  /// Agents take their time: connections get too old in the phase without faults, and no turn may notice.
+  let isLong: Bool
 
   init(_ random: inout SeededRandom) {
     let isCrowd = random.oneIn(60)
+    isLong = !isCrowd && random.oneIn(40)
     lanes = isCrowd ? .supported : random.below(4) > 0 ? .supported : random.oneIn(2) ? .ignored : .refused
     keepsInstructions = lanes == .refused && random.oneIn(2)
     areLanesKnown = keepsInstructions || random.oneIn(2)
     canSteer = random.oneIn(2)
     compacts = random.oneIn(3)
     telling = random.oneIn(3) ? Telling.allCases[random.below(3)] : .everywhere
-    sessions = isCrowd ? 40 : 1 + random.below(10)
+    sessions = isCrowd ? 40 : 1 + random.below(isLong ? 4 : 10)
     connectionsMax = isCrowd ? 1 : 1 + random.below(6)
     connectBurst = 1 + random.below(4)
     connectInterval = 100
     hangsOneIn = isCrowd && random.oneIn(2) ? 2 : random.oneIn(3) ? 60 : 0
     changesSettings = random.oneIn(2)
     reportsUsage = !random.oneIn(4)
+    transport = isCrowd || random.below(3) > 0 ? .webSocket : random.oneIn(4) ? .http : .automatic
+    ageLimit = isLong ? 24_000 : random.oneIn(3) ? Int64(1_500 + random.below(5_000)) : nil
   }
 }

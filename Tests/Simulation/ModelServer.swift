@@ -63,6 +63,15 @@ final class ModelServer {
 
   func noteApplied(_ steer: Int) { appliedSteers[steer, default: 0] += 1 }
 
+  /// What `retry-after` says.
+  static let patience: Int64 = 1_000_000
+  /// Turns that are not to be sent again for so long.
+  private var patienceAsked: Set<String> = []
+
+  func askPatience(of turn: String) { patienceAsked.insert(turn) }
+  func asksPatience(of turn: String) -> Bool { patienceAsked.contains(turn) }
+  func endPatience(of turn: String) { patienceAsked.remove(turn) }
+
   func makeID(_ prefix: String) -> String {
     nextID += 1
     return "\(prefix)_\(nextID)"

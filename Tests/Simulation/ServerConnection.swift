@@ -12,11 +12,16 @@ final class ServerConnection {
   private(set) var isAtLimit = false
   var endedResponses: Set<String> = []
   private var losses: [String: Loss] = [:]
+  /// It carries one request, and there is no cache but what is stored.
+  private let isHTTP: Bool
   /// Servers without lanes run one request at a time, whatever lane it names.
   private static let onlyLane = ""
 
-  init(_ server: ModelServer, _ clock: Clock, send: @escaping (String, String?) -> Void) {
+  init(
+    _ server: ModelServer, _ clock: Clock, isHTTP: Bool, send: @escaping (String, String?) -> Void
+  ) {
     self.server = server
+    self.isHTTP = isHTTP
     self.clock = clock
     self.send = send
   }
@@ -41,6 +46,7 @@ final class ServerConnection {
       return Violation.report("the client sent what is no JSON")
     }
     switch request.type {
+    case _ where isHTTP: judgeHTTP(request)
     case "response.create": break
     case "response.steer": return steer(request)
     default: return Violation.report("the client sent a \(request.type)")
@@ -53,7 +59,7 @@ final class ServerConnection {
           request.turn)
       }
     }
-    let name = server.conditions.lanes == .supported ? streamID ?? "" : Self.onlyLane
+    let name = server.conditions.lanes == .supported && !isHTTP ? streamID ?? "" : Self.onlyLane
     if !name.isEmpty, lanes[name] == nil, lanes.keys.filter({ !$0.isEmpty }).count >= 32 {
       Violation.report("a 33rd named lane: \(name)")
     }
@@ -65,6 +71,15 @@ final class ServerConnection {
       Violation.report("more than 16 in flight on one connection")
     }
     advance(name)
+  }
+
+  /// protocol.md, HTTP: what is of the socket only is not there.
+  private func judgeHTTP(_ request: ServerRequest) {
+    let foreign = request.names.filter { ["type", "stream_id", "generate"].contains($0) }
+    if !foreign.isEmpty || !request.isStream {
+      Violation.report("\(request.turn) was sent over HTTP with the fields \(request.names)")
+    }
+    if !lanes.isEmpty { Violation.report("\(request.turn) is the second request of an HTTP connection") }
   }
 
   func advance(_ name: String) {
@@ -121,7 +136,9 @@ final class ServerConnection {
     if server.hasFaults, server.random.oneIn(25) {
       evictParent(of: request, name, sent)
       let (status, code) = Self.refusals[server.random.below(Self.refusals.count)]
-      return refuse(name, request, status, code)
+      let asksPatience = (status == 429 || status == 503) && server.random.oneIn(4)
+      if asksPatience { server.askPatience(of: turn) }
+      return refuse(name, request, status, code, asksPatience: asksPatience)
     }
     let last = input.last.map { server.items[$0].type }
     let output =
@@ -174,7 +191,10 @@ final class ServerConnection {
       // At the age limit nothing is generated for requests without `created`.
       guard !isGone, !isAtLimit, !hangs() else { return }
       // It may fail before it has begun.
-      if response.ending == .failed, server.random.oneIn(4) { return end(response, name) }
+      if response.ending == .failed, server.random.oneIn(4) {
+        response.output = []
+        return end(response, name)
+      }
       server.note(execution)
       for steer in response.steersAhead { server.noteApplied(steer.number) }
       showNext(response, name)
@@ -274,17 +294,20 @@ final class ServerConnection {
       #","usage":{"input_tokens":\#(input),"output_tokens":\#(tokens(response.output)),"output_tokens_details":{"reasoning_tokens":\#(tokens(reasoning))}}"#
   }
 
-  func refuse(_ name: String, _ request: ServerRequest, _ status: Int, _ code: String) {
+  func refuse(_ name: String, _ request: ServerRequest, _ status: Int, _ code: String, asksPatience: Bool = false) {
     clock.after(Int64(server.random.below(20))) { [self] in
       guard !isGone else { return }
-      send(errorEvent(name, status, code), request.turn)
+      send(errorEvent(name, status, code, asksPatience: asksPatience), request.turn)
       finish(name)
     }
   }
 
   /// In one of the shapes in which errors come.
-  private func errorEvent(_ name: String, _ status: Int, _ code: String) -> String {
-    let echo = self.echo(name)
+  private func errorEvent(
+    _ name: String, _ status: Int, _ code: String, asksPatience: Bool = false
+  ) -> String {
+    let patience = asksPatience ? #""headers":{"retry-after-ms":\#(ModelServer.patience / 1_000_000)},"# : ""
+    let echo = patience + self.echo(name)
     let isNotFound = code == "previous_response_not_found"
     let inner =
       isNotFound && server.random.oneIn(4)

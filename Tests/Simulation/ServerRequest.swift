@@ -12,6 +12,8 @@ struct ServerRequest {
   var input: [String] = []
   var isStored = true
   var isWarmUp = false
+  /// Over HTTP: the answer is a stream of events.
+  var isStream = false
   /// What the simulation calls the turn.
   var turn = "?"
 
@@ -30,6 +32,7 @@ struct ServerRequest {
       case "tools": tools = String(decoding: value.bytes, as: UTF8.self)
       case "input": input = value.elements.map { String(decoding: $0.bytes, as: UTF8.self) }
       case "store": isStored = value.bool ?? true
+      case "stream": isStream = value.bool == true
       case "generate": isWarmUp = value.bool == false
       case "metadata": turn = value["turn"]?.string ?? turn
       default: break

@@ -21,18 +21,24 @@ final class SimLink {
   private var isReadDue = false
   /// When the client read that the connection is at its age limit.
   var limitTold: Int64?
+  private(set) var openedAt: Int64?
   var isLimitReached: Bool { server?.isAtLimit ?? false }
+  /// It was made to see whether there is WebSocket.
+  let isProbe: Bool
+  var isHTTP: Bool { connection.transport == .http }
 
   init(_ connection: Connection, _ clock: Clock) {
     self.connection = connection
     self.clock = clock
+    isProbe = connection.isProbe
   }
 
   var isOpen: Bool { server != nil }
 
   func open(_ model: ModelServer, read: @escaping ([(text: String, turn: String?)]) -> Void) {
     self.read = read
-    server = ServerConnection(model, clock) { [weak self] in self?.sendToClient($0, endOf: $1) }
+    openedAt = clock.now
+    server = ServerConnection(model, clock, isHTTP: isHTTP) { [weak self] in self?.sendToClient($0, endOf: $1) }
   }
 
   /// - Parameters:

@@ -43,7 +43,7 @@ extension World {
   private func recovery(_ turn: SimTurn) -> RecoveryOptions {
     var recovery = RecoveryOptions()
     recovery.replay = turn.replay
-    recovery.resendsMax = SimTurn.resendsMax
+    recovery.resendsMax = turn.resendsMax
     recovery.backoffBase = 50
     recovery.backoffMax = 1000
     return recovery
@@ -55,16 +55,19 @@ extension World {
     else { return }
     if conditions.changesSettings { changeSettings(agent) }
     let id = makeTurnID()
-    let turn = SimTurn(id, tag: "turn-\(id.value)", agent, wanted: agent.wanted)
+    let turn = SimTurn(id, tag: "turn-\(id.value)", agent, wanted: agent.wanted, start: clock.now)
     add(turn)
     agent.line.append(id)
     turn.isWarmUp = random.oneIn(12)
     turn.isStrict = random.oneIn(30) && hasFaults
     turn.replay = [.never, .safe, .safe, .always][random.below(4)]
+    if hasFaults { turn.resendsMax = [0, 1, 4, 4][random.below(4)] }
+    // Who has no limit may wait for as long as the server asks.
+    turn.total = hasFaults && !random.oneIn(8) ? 15_000 : .max
     turn.input = newItems(agent, turn)
     let limits = TurnLimits(
       firstEvent: random.oneIn(10) && hasFaults ? Int64(random.below(60)) : 10_000, eventGap: 10_000,
-      total: hasFaults ? 15_000 : 200_000)
+      total: turn.total == .max ? nil : turn.total)
     let content: TurnRequest.Content
     do {
       content = try self.content(agent, turn)
@@ -187,7 +190,8 @@ extension World {
     guard let turn = turns[first] else { return Violation.report("the successor of no turn") }
     if turn.ends != 1 { Violation.report("\(turn.tag) has a successor before it has ended") }
     let successor = SimTurn(
-      second, tag: ServerConnection.successor(of: turn.tag), turn.agent, wanted: turn.wanted)
+      second, tag: ServerConnection.successor(of: turn.tag), turn.agent, wanted: turn.wanted, start: clock.now)
+    successor.resendsMax = 0
     successor.connection = turn.connection
     add(successor)
     turn.agent.line.insert(second, at: 0)

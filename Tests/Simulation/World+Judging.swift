@@ -21,13 +21,16 @@ extension World {
     case .completed, .incomplete: commit(turn, end)
     case .failed, .cancelled, .running: agent.isInterrupted = agent.isInterrupted || turn.connection != nil
     }
+    resends += turn.resends.count
     guard !agent.isClosed else { return }
-    clock.after(Int64(random.below(200))) { [self] in startTurn(agent) }
+    let pause = conditions.isLong && !hasFaults ? 3_000 : 200
+    clock.after(Int64(random.below(pause))) { [self] in startTurn(agent) }
   }
 
   private func commit(_ turn: SimTurn, _ end: TurnEnd) {
     let agent = turn.agent
     let executions = server.executions[turn.tag] ?? []
+    if turn.isWarmUp, turn.responseID.isEmpty, conditions.transport != .webSocket { return keep(turn) }
     guard let execution = executions.first(where: { $0.responseID == turn.responseID }) else {
       return Violation.report("\(turn.tag) ended well with a response that was not made for it")
     }
@@ -45,8 +48,18 @@ extension World {
     agent.openCalls = execution.output.filter { items[$0].isCall }
     agent.committed = turn.wanted
     agent.isInterrupted = false
+    agent.hasLane = conditions.lanes == .supported && (conditions.areLanesKnown || isEchoSeen)
     agent.lastConnection = turn.connection
     agent.isChainStored = turn.isStored && (!end.stats.isDelta || agent.isChainStored)
+  }
+
+  /// Over HTTP there is nothing to warm up: the input goes with the next turn.
+  private func keep(_ turn: SimTurn) {
+    let agent = turn.agent
+    if !hasFaults { agent.remaining -= 1 }
+    agent.history = (turn.contextBefore ?? []) + turn.input.filter { !items[$0].isTrigger }
+    agent.openCalls = []
+    agent.isChainStored = false
   }
 
   /// What it left unanswered of the last response is not seen any more.
@@ -109,10 +122,10 @@ extension World {
     let hasLeft = steers.values.contains {
       if case .unknown = $0.state { $0.agent === turn.agent } else { false }
     }
-    guard !hasLeft else { return }
-    let areLanesKnown = conditions.lanes == .supported && (conditions.areLanesKnown || isEchoSeen)
+    guard !hasLeft, reason != .http else { return }
     let isStillThere = turn.agent.lastConnection.flatMap { links[$0] }.map { $0.limitTold == nil } ?? false
-    guard !hasFaults, !turn.agent.isInterrupted, turn.agent.remaining == 1, liveAgents.count <= 16, areLanesKnown, isStillThere
+    guard !hasFaults, !turn.agent.isInterrupted, turn.agent.remaining == 1, liveAgents.count <= 16,
+      turn.agent.hasLane, isStillThere
     else { return }
     Violation.report("\(turn.tag): sent again without need (\(reason))")
   }
@@ -167,7 +180,7 @@ extension World {
   private func judgeWhatWasTold(_ turn: SimTurn, _ end: TurnEnd) {
     // 2: its own events, in order.
     if let problem = turn.orderProblem { Violation.report("\(turn.tag): \(problem)") }
-    if turn.resends.count > SimTurn.resendsMax
+    if turn.resends.count > turn.resendsMax
       || turn.resends.count(where: { $0 == "previous_response_not_found" }) > 1
     {
       Violation.report("\(turn.tag) was sent again too often: \(turn.resends)")
@@ -177,26 +190,19 @@ extension World {
     if turn.replays > 0, !mayRepeat {
       Violation.report("\(turn.tag) was replayed under \(turn.replay)")
     }
-    guard let error = end.error, end.outcome == .failed, turn.resends.isEmpty, !turn.isStrict else { return }
+    judgePace(turn)
+    guard let error = end.error, end.outcome == .failed, !turn.isStrict else { return }
+    judgeGivenUp(turn, error)
+    guard turn.resends.isEmpty, turn.resendsMax > 0 else { return }
     // What the client can repair by itself is not the caller's matter.
     switch error.status {
     case .previousResponseNotFound, .connectionLimit:
       Violation.report("\(turn.tag) ended with \(error.status)")
     case .connectionLost, .peerClosed:
-      if error.execution == .notSent { Violation.report("\(turn.tag) was not sent, nor sent again") }
+      if error.execution == .notSent, hasConnected, hasTime(turn) { Violation.report("\(turn.tag) was not sent, nor sent again") }
     case .api where error.param == "stream_id":
       Violation.report("\(turn.tag) ended because of the lane's name")
     default: break
-    }
-  }
-
-  /// Never more at once, nor faster, than the limits say.
-  func judgeDial() {
-    if links.count > conditions.connectionsMax { Violation.report("\(links.count) connections") }
-    dials.append(clock.now)
-    for (count, time) in dials.suffix(100).reversed().enumerated() {
-      let allowed = conditions.connectBurst + Int((clock.now - time) / conditions.connectInterval) + 1
-      if count + 1 > allowed { Violation.report("\(count + 1) dials in \(clock.now - time)") }
     }
   }
 
@@ -213,6 +219,9 @@ extension World {
       // Whether it may have run is told truly.
       if let error = turn.end?.error, !executions.isEmpty, error.execution < .unknown {
         Violation.report("\(turn.tag) ran, but its error says \(error.execution)")
+      }
+      if let error = turn.end?.error, !turn.hadOutput, error.execution > .unknown {
+        Violation.report("\(turn.tag) showed nothing, but its error says \(error.execution)")
       }
       for execution in executions { judge(execution, of: turn) }
     }

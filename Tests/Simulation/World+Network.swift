@@ -2,50 +2,11 @@ import RWSProtocol
 
 /// The network, and what happens to it.
 extension World {
-  func connect(_ connection: Connection) {
-    let link = SimLink(connection, clock)
-    links[connection.id] = link
-    judgeDial()
-    let delay = Int64(random.below(100))
-    if hasFaults, random.oneIn(8) {
-      let error = refusal()
-      clock.after(delay) { [self] in
-        guard links.removeValue(forKey: connection.id) != nil else { return }
-        trace("  connection \(connection.id.value) not made: \(error.status)")
-        machine.closed(connection, error, now: now)
-        perform()
-      }
-      return
-    }
-    clock.after(delay) { [self] in
-      guard links[connection.id] === link else { return }
-      link.open(server) { [self] in read($0, link) }
-      machine.opened(connection, now: now)
-      perform()
-    }
-  }
-
-  private func refusal() -> ResponsesError {
-    func upgrade(_ status: Int32) -> ResponsesError {
-      var error = ResponsesError(status == 401 || status == 403 ? .unauthorized : .upgradeRefused, "no")
-      error.httpStatus = status
-      return error
-    }
-    switch random.below(6) {
-    case 0: return upgrade([401, 403, 404, 426, 429, 500, 503][random.below(7)])
-    case 1: return ResponsesError(.dns, "no such host")
-    case 2: return ResponsesError(.connectTimeout, "nobody answers")
-    case 3: return ResponsesError(.tls, "no")
-    case 4: return ResponsesError(.handshake, "no")
-    default: return ResponsesError(.connectRefused, "refused")
-    }
-  }
-
-  private func read(_ burst: [(text: String, turn: String?)], _ link: SimLink) {
+  func read(_ burst: [(text: String, turn: String?)], _ link: SimLink) {
     let connection = link.connection
     for (text, ended) in burst {
       trace("  connection \(connection.id.value) -> \(text.prefix(200))")
-      if let ended { endTold[ended] = clock.now }
+      if let ended { noteEnd(of: ended, link) }
       if !isEchoSeen { isEchoSeen = text.holds(#""stream_id":"lane-"#) }
       if text.utf8.count < 200, text.holds("websocket_connection_limit_reached") { link.limitTold = clock.now }
       var text = text
@@ -62,7 +23,11 @@ extension World {
     guard let link = links[connection.id], link.isOpen else {
       return Violation.report("something is sent on a connection that is not there")
     }
-    if let turn { turns[turn]?.connection = connection.id }
+    if let turn = turn.flatMap({ turns[$0] }) {
+      turn.connection = connection.id
+      turn.sentAt = clock.now
+      judgeSending(turn)
+    }
     trace("  connection \(connection.id.value) <- \(String(decoding: body.prefix(400), as: UTF8.self))")
     if let told = link.limitTold, told < clock.now, turn != nil {
       Violation.report("a request is sent on a connection that has told its age limit")
@@ -86,10 +51,7 @@ extension World {
     case 0: if let link = anyLink() { cut(link, "cut") }
     case 1: anyLink()?.server?.evict()
     case 2:
-      if let link = anyLink() {
-        link.server?.reachLimit()
-        if random.oneIn(2) { clock.after(Int64(random.below(500))) { [self] in cut(link, "60 minutes") } }
-      }
+      if let link = anyLink(), !link.isHTTP { reachLimit(link) }
     case 3: anyLink()?.sendToClient(Self.noEvent)
     case 4, 5: if let agent = anyAgent() { openSession(forkOf: agent) }
     case 6: if liveAgents.count > 1, let agent = anyAgent() { close(agent) }
@@ -106,6 +68,10 @@ extension World {
     case 9 where random.oneIn(4):
       trace("the clock jumps")
       clock.skip(to: clock.now + Int64(random.below(4_000)))
+      lastJump = clock.now
+    case 10 where conditions.transport == .automatic:
+      blockade = blockade == nil ? Refusal.blocking(&random) : nil
+      trace("WebSocket is \(blockade == nil ? "to be had" : "blocked")")
     default: break
     }
     clock.after(Int64(50 + random.below(400))) { [self] in disturb() }

@@ -25,6 +25,18 @@ final class World {
   var hasFaults = true
   /// An event has shown the client that there are lanes.
   var isEchoSeen = false
+  /// Some connection was open once.
+  var hasConnected = false
+  /// Why no WebSocket is to be had, while there is none.
+  var blockade: Refusal?
+  /// When the clock jumped last.
+  var lastJump: Int64 = 0
+  /// When the client was told that last; nil: it has had one since.
+  var blockedSince: Int64?
+  /// When a turn's caller was told of a refusal with `retry-after`.
+  var patienceTold: [String: Int64] = [:]
+  /// Of all turns.
+  var resends = 0
   private var lastTurn: UInt64 = 0
   private var lastSession: UInt64 = 0
   private var isPerforming = false
@@ -39,17 +51,23 @@ final class World {
     dialect.lanes =
       !conditions.areLanesKnown ? .unknown : conditions.lanes == .supported ? .supported : .unsupported
     dialect.refusesInstructionsWithAnchor = conditions.keepsInstructions
+    if let age = conditions.ageLimit { dialect.ageLimitNanoseconds = age }
     self.dialect = dialect
     var limits = PoolLimits()
     limits.connectionsMax = conditions.connectionsMax
     limits.connectBurst = conditions.connectBurst
     limits.connectIntervalNanoseconds = conditions.connectInterval
     limits.idleNanoseconds = 5_000
-    machine = ClientMachine(limits: limits, seed: seed, tally: tally)
+    limits.probeNanoseconds = Self.probeInterval
+    machine = ClientMachine(
+      limits: limits, transport: conditions.transport, seed: seed, tally: tally)
   }
 
   private static let stepsMax = 300_000
-  private static let faultsEnd: Int64 = 6_000
+  static let faultsEnd: Int64 = 6_000
+  static let probeInterval: Int64 = 1_500
+  /// Of an agent in the phase without faults.
+  var lastTurns: Int { conditions.isLong ? 12 : 2 }
 
   func run() {
     server.endTold = { [unowned self] in endTold[$0] }
@@ -60,12 +78,13 @@ final class World {
     clock.skip(to: Self.faultsEnd)
     hasFaults = false
     server.hasFaults = false
+    blockade = nil
     for link in links.values.sorted(by: { $0.connection.id.value < $1.connection.id.value })
     where link.isHalfOpen { cut(link, "no pong") }
-    for agent in liveAgents { agent.remaining = 2 }
+    for agent in liveAgents { agent.remaining = lastTurns }
     for agent in liveAgents { startTurn(agent) }
     // Two more turns of each agent must end well; the longest limit of a turn is far below this.
-    while step(until: Self.faultsEnd + 300_000), agents.values.contains(where: { !$0.isClosed && $0.remaining > 0 }) {}
+    while step(until: Self.faultsEnd + 3 * ModelServer.patience), agents.values.contains(where: { !$0.isClosed && $0.remaining > 0 }) {}
     for agent in liveAgents where agent.remaining > 0 && Violation.found.isEmpty {
       Violation.report("session \(agent.id.value) did not finish: \(agent.remaining) turns left")
     }
@@ -152,7 +171,11 @@ final class World {
     case .deliver(let id, let batch, _):
       guard let turn = turns[id] else { return Violation.report("events of no turn") }
       if turn.ends > 0 { Violation.report("\(turn.tag): events after its end") }
-      for index in batch.records.indices { turn.received(Event(batch: batch, index: index)) }
+      for index in batch.records.indices {
+        let event = Event(batch: batch, index: index)
+        if event.kind == .notice { trace("\(turn.tag): \(event.json)") }
+        turn.received(event)
+      }
       slowDown(turn)
     case .end(let id, let end): ended(id, end)
     case .steered(let id, let state): steered(id, state)

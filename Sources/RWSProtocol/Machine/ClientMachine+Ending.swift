@@ -96,7 +96,9 @@ extension ClientMachine {
     for turn in connection.runningTurns where turn.session.seat?.connection !== connection {
       sessions.append(turn.session)
     }
-    for session in connection.waiting { session.isWaiting = false }
+    for session in connection.endWaiting() where !sessions.contains(where: { $0 === session }) {
+      sessions.append(session)
+    }
     connection.route.remove(connection)
     connection.dissolve()
     endIfUnused(connection.route)
@@ -136,8 +138,8 @@ extension ClientMachine {
       now.nanoseconds(since: connection.idleSince) >= limits.idleNanoseconds, holds(.idleIsClosed)
     else { return }
     actions.append(.close(connection))
-    _ = remove(connection)
-    serve(connection.route, now)
+    let sessions = remove(connection)
+    advance(sessions, connection.route, now)
   }
 
   /// A full queue stops the reading only where it stops nobody else's events.

@@ -45,6 +45,7 @@ extension ClientMachine {
     where session.active?.seat == nil && session.awaited == nil {
       connection.dismiss(session, now: now)
     }
+    sessions += connection.endWaiting()
     watchIdle(connection, now)
     closeIfRetired(connection, now)
     advance(sessions, connection.route, now)

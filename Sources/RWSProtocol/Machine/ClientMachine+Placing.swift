@@ -91,7 +91,9 @@ extension ClientMachine {
     let mayDial = route.mayDial
     let replaced = mayDial ? nil : route.deserted
     if mayDial || replaced != nil {
-      let transport = required ?? transports.current(session.active?.request.transport)
+      let wanted = session.active?.request.transport
+      let transport =
+        required ?? (holds(.blockedIsRemembered) ? transports.current(wanted) : .webSocket)
       // Over HTTP each response has a connection: it is the turns that are dialled, as often as the caller starts them.
       guard transport == .http || route.rate.take(now) || !holds(.dialRate) else {
         if !route.isDialDue {

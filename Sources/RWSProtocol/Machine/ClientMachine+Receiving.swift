@@ -142,7 +142,9 @@ extension ClientMachine {
     turn.usage = ResponseFields(fields.response.bytes(in: text)).usage
     var error = ResponsesError(
       APIErrorFields(fields, in: text), fallback: fallback, body: text)
-    error.execution = turn.isCreated || turn.hasOutput ? turn.execution : .rejected
+    let hasShown = turn.isCreated || turn.hasOutput
+    error.execution =
+      Self.hasOutput(fields.response.bytes(in: text)) ? .outputSeen : hasShown ? turn.execution : .rejected
     if let better = insteadOfFallback(error, of: turn) { error = better.with(error.execution) }
     vacate(turn, seat)
     end(turn, .failed, error, now)

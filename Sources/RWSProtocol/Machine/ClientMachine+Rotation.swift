@@ -39,6 +39,8 @@ extension ClientMachine {
     guard connection.isConnected, connection.replacement == nil else { return }
     connection.state = .aging
     guard connection.tenants > 0 else { return closeIfLeft(connection, now) }
+    // Others have taken its replacement: who is here stays until the end.
+    guard connection.route.mayDial else { return rotateLater(connection, now) }
     guard connection.route.rate.take(now) else {
       return rotate(connection, at: connection.route.rate.nextRefill)
     }
@@ -55,7 +57,8 @@ extension ClientMachine {
   /// Moves the session if it is between two turns, its connection ages, and there is another.
   func move(_ session: SessionState, _ now: Instant) -> Bool {
     guard let old = session.seat?.connection, old.state == .aging,
-      let replacement = old.replacement, replacement.state == .open,
+      let replacement = old.replacement,
+      replacement.state == .open || replacement.state == .connecting && !holds(.replacementOpensFirst),
       session.active?.seat == nil, session.awaited == nil,
       // The server holds steering input for the next request on the lane.
       session.pendingSteers.isEmpty
@@ -79,9 +82,13 @@ extension ClientMachine {
   func replacementFailed(_ replacement: Connection, _ now: Instant) {
     for old in replacement.route.connections where old.replacement === replacement {
       old.replacement = nil
-      let pause = old.route.dialect.rotationMarginNanoseconds / 8
-      rotate(old, at: now.advanced(byNanoseconds: max(pause, 1_000_000)))
+      rotateLater(old, now)
     }
+  }
+
+  private func rotateLater(_ connection: Connection, _ now: Instant) {
+    let pause = connection.route.dialect.rotationMarginNanoseconds / 8
+    rotate(connection, at: now.advanced(byNanoseconds: max(pause, 1_000_000)))
   }
 
   func closeIfLeft(_ connection: Connection, _ now: Instant) {

@@ -15,7 +15,7 @@ extension ClientMachine {
   }
 
   func mayFallBack(_ session: SessionState) -> Bool {
-    transports.isAutomatic(session.active?.request.transport)
+    transports.isAutomatic(session.active?.request.transport) && holds(.blockedFallsBack)
   }
 
   /// WebSocket cannot be had: who may goes over HTTP from now on, until a probe finds that it can.
@@ -23,10 +23,10 @@ extension ClientMachine {
     guard connection.transport == .webSocket, connection.isProbe || sessions.contains(where: mayFallBack)
     else { return }
     transports.block()
-    if !transports.isProbeDue || connection.isProbe {
-      transports.isProbeDue = true
-      alarms.add(.probe(connection.routeID), at: now.advanced(byNanoseconds: limits.probeNanoseconds))
-    }
+    guard transports.probe == .none || connection.isProbe, holds(.blockedIsProbed) else { return }
+    let due = now.advanced(byNanoseconds: limits.probeNanoseconds)
+    transports.probe = .due(due)
+    alarms.add(.probe(connection.routeID), at: due)
   }
 
   /// The turn that waited for a WebSocket goes over HTTP.
@@ -60,14 +60,16 @@ extension ClientMachine {
 
   /// Tries in the background; turns go on over HTTP meanwhile.
   func probe(_ id: RouteID, _ now: Instant) {
-    guard transports.isBlocked else { return }
+    // Else WebSocket could be had meanwhile; there may be another probe by now.
+    guard case .due(let due) = transports.probe, due <= now else { return }
     // Where all sessions are gone, the next one that opens tries at its first turn.
     guard let route = routes[id], route.sessionCount > 0 else { return noteAvailable() }
+    transports.probe = .running
     dial(route, over: .webSocket, now).isProbe = true
   }
 
   func noteAvailable() {
-    transports.isProbeDue = false
+    transports.probe = .none
     transports.unblock()
   }
 

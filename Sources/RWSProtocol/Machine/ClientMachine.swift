@@ -227,11 +227,11 @@ package final class ClientMachine {
     guard connection.state == .connecting else { return }
     connection.state = .open
     connection.isProbe = false
+    connection.route.hasConnected = true
     if connection.transport == .webSocket {
       noteAvailable()
-      connection.route.hasConnected = true
       counters.connectionCount += 1
-      watchAge(connection, now)
+      if holds(.oldIsLeft) { watchAge(connection, now) }
     }
     for session in connection.seatedSessions {
       noteConnected(session)

@@ -22,6 +22,7 @@ package enum Rule: String, CaseIterable, Sendable {
   case resendsAreBounded
   case replayFollowsPolicy
   case transientIsRetried
+  case retryAfterIsKept
 
   // Delta or full.
   case reconnectedIsFull
@@ -61,6 +62,13 @@ package enum Rule: String, CaseIterable, Sendable {
   case begunRunsOn
   case retiredTakesNothing
   case retiredIsClosed
+  case oldIsLeft
+  case replacementOpensFirst
+
+  // HTTP where no WebSocket is to be had.
+  case blockedFallsBack
+  case blockedIsRemembered
+  case blockedIsProbed
 
   // Slow readers.
   case fullQueuePauses

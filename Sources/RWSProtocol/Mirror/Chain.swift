@@ -177,6 +177,11 @@ struct Chain {
     request.isAbandoningCalls ? Set(unanswered(by: request)) : []
   }
 
+  private mutating func abandonCalls(by request: TurnRequest) {
+    let calls = abandonedCalls(by: request)
+    if !calls.isEmpty { history.abandon(calls) }
+  }
+
   /// What a full request says besides its input: in a conversation the server has the rest.
   private func replayed(_ request: TurnRequest) -> History {
     if request.settings.hasConversation || request.changedPath != nil { return History() }
@@ -214,8 +219,7 @@ struct Chain {
     // Gateways leave out done events, some or all.
     if output.count < terminal.count, route.holds(.terminalOutputFillsIn) { output = terminal }
     if turn.request.changedPath != nil { history.replace() }
-    let abandoned = abandonedCalls(by: turn.request)
-    if !abandoned.isEmpty { history.abandon(abandoned) }
+    abandonCalls(by: turn.request)
     history.commit(input: turn.lastingInput, output: output)
     settings = turn.request.settings
     if !turn.stats.isDelta { initialInstructions = turn.request.settings["instructions"] }
@@ -242,6 +246,7 @@ struct Chain {
   /// The turn's input joins the history without having been sent.
   mutating func commitUnsent(_ turn: ActiveTurn) {
     if turn.request.changedPath != nil { history.replace() }
+    abandonCalls(by: turn.request)
     history.commit(input: turn.request.input.lasting, output: [])
     if anchor != nil { dropAnchor(.http) }
   }

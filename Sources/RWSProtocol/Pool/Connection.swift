@@ -16,7 +16,7 @@ package final class Connection {
   let route: Route
   package let transport: Transport
   /// Only tries whether WebSocket can be had again: nobody waits for it.
-  var isProbe = false
+  package internal(set) var isProbe = false
   var state = State.connecting
   /// Index 0 is the default lane. Grows by one with each name used; names are never given back.
   private(set) var lanes = [Lane()]
@@ -134,6 +134,13 @@ package final class Connection {
     lanes[seat.lane].tenant = nil
     tenants -= 1
     if tenants == 0 { idleSince = now }
+  }
+
+  /// Nobody waits here any more; returns who did.
+  func endWaiting() -> [SessionState] {
+    for session in waiting { session.isWaiting = false }
+    defer { waiting = [] }
+    return waiting
   }
 
   // MARK: Requests

@@ -53,9 +53,9 @@ final class Route {
   }
 
   /// Those that are being left do not count: who leaves needs another.
-  var mayDial: Bool {
-    connections.count { $0.state != .aging } < limits.connectionsMax || !holds(.connectionsLimit)
-  }
+  var mayDial: Bool { counted < limits.connectionsMax || !holds(.connectionsLimit) }
+
+  private var counted: Int { connections.count { $0.state != .aging } }
 
   /// Seats the session where there is room by rules 2; false: nowhere.
   func seat(_ session: SessionState, over transport: Transport?) -> Bool {
@@ -78,10 +78,11 @@ final class Route {
     return best.map { place(session, on: $0) } ?? false
   }
 
-  /// By rule 5.
+  /// By rule 5. One that is being left does not count: nothing would be won. So it is where there are too many already.
   var deserted: Connection? {
-    connections.first {
-      $0.isServing && $0.tenants == 0 && $0.inFlight > 0 && $0.isAbandoned && holds(.desertedGivesWay)
+    guard counted <= limits.connectionsMax else { return nil }
+    return connections.first {
+      $0.isServing && $0.state != .aging && $0.tenants == 0 && $0.inFlight > 0 && $0.isAbandoned && holds(.desertedGivesWay)
     }
   }
 

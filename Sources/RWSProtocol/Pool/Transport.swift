@@ -25,11 +25,16 @@ public enum TransportChoice: Int32, Sendable, Equatable {
 /// What carries the next connection. One for all routes of a client: they differ in credentials, and go to the same
 /// place by the same way.
 struct TransportPolicy {
-  private let choice: TransportChoice
-  /// WebSocket cannot be had.
-  private(set) var isBlocked = false
   /// A connection tries whether WebSocket can be had again, or one will.
-  var isProbeDue = false
+  enum Probe: Equatable {
+    case none
+    case due(Instant)
+    case running
+  }
+
+  private let choice: TransportChoice
+  private var isBlocked = false
+  var probe = Probe.none
 
   init(_ choice: TransportChoice) { self.choice = choice }
 

@@ -72,7 +72,7 @@ struct Recovery {
       wait = 0
     case (_, .connecting(let error)), (_, .connection(let error)), (_, .refused(let error)):
       let patience = self.wait(
-        turn.request.recovery, attempt: turn.stats.resendCount, error,
+        turn.request.recovery, attempt: turn.stats.resendCount, error, on: route,
         elapsed: turn.elapsed(now), of: turn.request.limits.total, now)
       guard let patience else { return nil }
       wait = patience
@@ -91,7 +91,7 @@ struct Recovery {
     guard isLost || error.isTransient || error.execution == .notSent && isWorthAnotherDial(error, route)
     else { return nil }
     if isLost, attempt == 0 { return 0 }
-    return wait(options, attempt: attempt, error, elapsed: elapsed, of: total, now)
+    return wait(options, attempt: attempt, error, on: route, elapsed: elapsed, of: total, now)
   }
 
   private func cause(_ turn: ActiveTurn, _ failure: Failure) -> Cause? {
@@ -141,11 +141,11 @@ struct Recovery {
 
   /// nil: it would be too long, or there were too many.
   private mutating func wait(
-    _ options: RecoveryOptions, attempt: Int, _ error: ResponsesError, elapsed: Int64, of total: Int64?,
-    _ now: Instant
+    _ options: RecoveryOptions, attempt: Int, _ error: ResponsesError, on route: Route, elapsed: Int64,
+    of total: Int64?, _ now: Instant
   ) -> Int64? {
     var wait = options.backoff(attempt: attempt, &random)
-    if let asked = error.retryAfterMilliseconds {
+    if let asked = error.retryAfterMilliseconds, route.holds(.retryAfterIsKept) {
       guard 0...(RecoveryOptions.retryAfterMax / 1_000_000) ~= asked else { return nil }
       // A little later than asked, lest all come at the same instant.
       wait = asked * 1_000_000 + random.next(upTo: max(0, options.backoffBase))

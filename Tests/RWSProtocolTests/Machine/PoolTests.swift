@@ -220,6 +220,22 @@ import Testing
     #expect(driver.closes.count == 1)
   }
 
+  @Test("A turn that waits for one of the 16 in flight goes elsewhere when the connection gets too old")
+  func waitingAtAgeLimit() throws {
+    let driver = try MachineDriver(lanes: .supported, limits: unlimitedRate(connections: 1))
+    let all = sessions(driver, 17)
+    let turns = try all.map { try driver.start(user, in: $0) }
+    driver.open()
+    let sent = driver.sent
+    #expect(sent.count == 16)
+    for request in sent { driver.receive(Wire.on(request.lane, Wire.created("r\(request.turn.value)"))) }
+    driver.receive(Wire.error("websocket_connection_limit_reached"))
+    for request in sent { driver.receive(Wire.on(request.lane, Wire.completed("r\(request.turn.value)"))) }
+    #expect(driver.connects.count == 2)
+    driver.open()
+    #expect(driver.request(try #require(turns.last))?.connection === driver.connects.last)
+  }
+
   @Test("A session whose turns end before they are sent gives its place to those who wait")
   func placeNotNeeded() throws {
     let driver = try MachineDriver(lanes: .unsupported, limits: unlimitedRate(connections: 1))

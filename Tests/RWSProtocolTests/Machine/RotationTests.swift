@@ -104,4 +104,36 @@ import Testing
     driver.advance(nanoseconds: 55 * Self.minute)
     #expect(driver.connects.count == 1 && driver.closes.count == 1)
   }
+
+  @Test("A connection that is being left, on which only a cancelled response runs on, makes no room for another")
+  func leftMakesNoRoom() throws {
+    var limits = PoolLimits()
+    limits.connectionsMax = 1
+    let driver = try MachineDriver(lanes: .unsupported, limits: limits)
+    let turn = try driver.start(user)
+    driver.open()
+    driver.advance(nanoseconds: 55 * Self.minute)
+    driver.cancel(turn)
+    driver.open()
+    try driver.start(user)
+    try driver.start(user, in: driver.openSession())
+    #expect(driver.connects.count == 2)
+  }
+
+  @Test("At the cap, a replacement that others have taken is not replaced: who runs stays until the end")
+  func takenReplacement() throws {
+    var limits = PoolLimits()
+    limits.connectionsMax = 1
+    let driver = try MachineDriver(lanes: .unsupported, limits: limits)
+    let turn = try driver.start(user)
+    driver.open()
+    driver.advance(nanoseconds: 55 * Self.minute)
+    try driver.start(user, in: driver.openSession())
+    driver.open()
+    driver.answer(try #require(driver.request(turn)), "a")
+    driver.advance(nanoseconds: Self.minute)
+    #expect(driver.connects.count == 2)
+    let next = try driver.start(user)
+    #expect(driver.request(next)?.connection === driver.connects[0])
+  }
 }

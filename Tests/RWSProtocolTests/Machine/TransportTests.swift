@@ -149,6 +149,33 @@ import Testing
     #expect(driver.steersSent.isEmpty)
   }
 
+  @Test("a warm-up that gives up calls takes them out of what the next turn sends")
+  func warmUpGivesUpCalls() throws {
+    let driver = try http()
+    try driver.start(user)
+    driver.open()
+    driver.receive(Wire.created("r1"), Wire.callDone("c1"), Wire.completed("r1"))
+    try driver.start(user, isWarmUp: true, isAbandoningCalls: true)
+    driver.open()
+    let turn = try driver.start(user)
+    driver.open()
+    let types = try #require(driver.request(turn)).body["input"]?.elements.map { $0["type"]?.string ?? "" }
+    #expect(types == ["", "", ""])
+  }
+
+  @Test("where a connection was open before, one that is refused is dialled again")
+  func dialledAgain() throws {
+    let driver = try http()
+    try driver.start(user)
+    driver.open()
+    driver.answer("r1")
+    let turn = try driver.start(user)
+    driver.lose(ResponsesError(.connectRefused, "refused"))
+    #expect(driver.ends[turn] == nil)
+    driver.advance(nanoseconds: 1_000_000_000)
+    #expect(driver.connects.count == 3)
+  }
+
   @Test("a warm-up sends nothing: its input goes with the next turn")
   func warmUp() throws {
     let driver = try http()
@@ -286,5 +313,23 @@ import Testing
     let count = driver.connects.count
     driver.advance(nanoseconds: PoolLimits().probeNanoseconds)
     #expect(driver.connects.count == count + 1)
+  }
+
+  @Test("blocked, to be had, and blocked again: one probe is due, its interval counted from the last block")
+  func blockedTwice() throws {
+    let driver = try MachineDriver(lanes: .unsupported, transport: .automatic)
+    let half = PoolLimits().probeNanoseconds / 2
+    try driver.start(user)
+    try driver.start(user, in: driver.openSession())
+    driver.refuseUpgrade(driver.connects[0])
+    driver.machine.opened(driver.connects[1], now: driver.now)
+    driver.advance(nanoseconds: half)
+    try driver.start(user, in: driver.openSession())
+    driver.refuseUpgrade(try #require(driver.connects.last { $0.transport == .webSocket }))
+    let count = driver.connects.count
+    driver.advance(nanoseconds: half)
+    #expect(driver.connects.count == count)
+    driver.advance(nanoseconds: half)
+    #expect(driver.connects.count == count + 1 && driver.connects.last?.transport == .webSocket)
   }
 }

@@ -555,4 +555,14 @@ import Testing
     #expect(driver.ends[turn]?.stats.eventCount == EventBatch.recordsMax + 2)
     #expect(driver.log.last == "1 end completed")
   }
+
+  @Test("A failure that shows output only in itself says that output was seen")
+  func failedWithOutput() throws {
+    let driver = try MachineDriver()
+    let turn = try driver.start(user)
+    driver.open()
+    driver.receive(
+      #"{"type":"response.failed","response":{"id":"r1","status":"failed","error":{"code":"server_error","message":"no"},"output":[\#(Wire.message("r1", "hi"))]}}"#)
+    #expect(driver.ends[turn]?.error?.execution == .outputSeen)
+  }
 }
