@@ -41,6 +41,7 @@ extension ClientMachine {
   func settle(_ connection: Connection, _ session: SessionState?, _ now: Instant) {
     if let session { _ = move(session, now) }
     if connection.transport == .http, connection.state == .open { connection.state = .retiring }
+    if connection.state == .retiring { dismissIdle(of: connection, now) }
     closeIfRetired(connection, now)
     decidePause(connection)
     serve(connection, now)

@@ -41,14 +41,19 @@ extension ClientMachine {
       }
       sessions.append(turn.session)
     }
-    for session in connection.seatedSessions
-    where session.active?.seat == nil && session.awaited == nil {
-      connection.dismiss(session, now: now)
-    }
+    dismissIdle(of: connection, now)
     sessions += connection.endWaiting()
     watchIdle(connection, now)
     closeIfRetired(connection, now)
     advance(sessions, connection.route, now)
+  }
+
+  /// Sends those away from a retiring connection who wait for nothing there.
+  func dismissIdle(of connection: Connection, _ now: Instant) {
+    for session in connection.seatedSessions
+    where session.active?.seat == nil && session.awaited == nil {
+      connection.dismiss(session, now: now)
+    }
   }
 
   func received(

@@ -20,7 +20,10 @@ extension ClientMachine {
 
   /// WebSocket cannot be had: who may goes over HTTP from now on, until a probe finds that it can.
   func fallBack(from connection: Connection, _ sessions: [SessionState], _ now: Instant) {
-    guard connection.transport == .webSocket, connection.isProbe || sessions.contains(where: mayFallBack)
+    // That counts though nobody waits for the connection any more.
+    let isAnybodys = transports.isAutomatic(nil) && holds(.blockedFallsBack)
+    guard connection.transport == .webSocket,
+      connection.isProbe || isAnybodys || sessions.contains(where: mayFallBack)
     else { return }
     transports.block()
     guard transports.probe == .none || connection.isProbe, holds(.blockedIsProbed) else { return }

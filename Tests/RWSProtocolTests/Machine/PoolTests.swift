@@ -236,6 +236,21 @@ import Testing
     #expect(driver.request(try #require(turns.last))?.connection === driver.connects.last)
   }
 
+  @Test("At the cap a connection that is too old gives way, if all that runs on there is a cancelled response")
+  func retiredGivesWay() throws {
+    let driver = try MachineDriver(lanes: .supported, limits: unlimitedRate(connections: 1))
+    let all = sessions(driver, 2)
+    let turns = try all.map { try driver.start(user, in: $0) }
+    driver.open()
+    let sent = try turns.map { try #require(driver.request($0)) }
+    for request in sent { driver.receive(Wire.on(request.lane, Wire.created("r\(request.turn.value)"))) }
+    driver.receive(Wire.error("websocket_connection_limit_reached"))
+    driver.cancel(turns[0])
+    driver.receive(Wire.on(sent[1].lane, Wire.completed("r\(turns[1].value)")))
+    try driver.start(user, in: all[0])
+    #expect(driver.connects.count == 2)
+  }
+
   @Test("A session whose turns end before they are sent gives its place to those who wait")
   func placeNotNeeded() throws {
     let driver = try MachineDriver(lanes: .unsupported, limits: unlimitedRate(connections: 1))

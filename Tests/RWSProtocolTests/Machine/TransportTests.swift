@@ -332,4 +332,15 @@ import Testing
     driver.advance(nanoseconds: half)
     #expect(driver.connects.count == count + 1 && driver.connects.last?.transport == .webSocket)
   }
+
+  @Test("a refusal counts though nobody waits for that connection any more")
+  func refusedForNobody() throws {
+    let driver = try MachineDriver(lanes: .unsupported, transport: .automatic)
+    let other = driver.openSession()
+    try driver.start(user)
+    driver.close()
+    driver.refuseUpgrade()
+    try driver.start(user, in: other)
+    #expect(driver.connects.last?.transport == .http)
+  }
 }
