@@ -121,7 +121,8 @@ extension World {
   /// No turn pays for a reconnect: connections that get too old are left before anybody notices.
   func judgePace(_ turn: SimTurn) {
     guard conditions.isLong, conditions.transport == .webSocket, conditions.lanes == .supported,
-      conditions.areLanesKnown || isEchoSeen, !hasFaults, turn.agent.remaining < lastTurns - 1, !turn.isSuccessor,
+      conditions.areLanesKnown || isEchoSeen, turn.start > Self.faultsEnd,
+      turn.agent.remaining < lastTurns - 1, !turn.isSuccessor,
       !turn.agent.manner.steers, !turn.agent.manner.isHasty
     else { return }
     if !turn.resends.isEmpty { Violation.report("\(turn.tag) was sent again without a fault: \(turn.resends)") }

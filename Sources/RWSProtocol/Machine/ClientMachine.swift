@@ -212,8 +212,10 @@ package final class ClientMachine {
 
   /// The caller's queue of unread events is full (true) or has room again (false).
   package func setUnread(_ isUnread: Bool, _ id: TurnID, now: Instant) {
-    guard let turn = turns[id], let connection = turn.seat?.connection else { return }
+    guard let turn = turns[id] else { return }
     turn.isUnread = isUnread
+    // It may wait to be sent again, and its next connection must not be paused for what was read meanwhile.
+    guard let connection = turn.seat?.connection else { return }
     if !isUnread, case .streaming(let seat, _) = turn.phase {
       turn.phase = .streaming(seat, last: now)
     }

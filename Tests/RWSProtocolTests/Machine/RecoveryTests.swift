@@ -248,4 +248,17 @@ import Testing
     driver.lose(ResponsesError(.unauthorized, "no"))
     #expect(driver.ends[turn]?.error?.status == .unauthorized)
   }
+
+  @Test("A queue that is read while its turn waits to be sent again does not pause the next connection")
+  func readWhileWaiting() throws {
+    let driver = try MachineDriver()
+    let turn = try driver.start(user)
+    driver.open()
+    driver.receive(Wire.created("r1"))
+    driver.setUnread(true, turn)
+    driver.receive(Wire.failed("r1", code: "server_error"))
+    driver.setUnread(false, turn)
+    driver.advance(nanoseconds: 20_000_000_000)
+    #expect(driver.request(turn) != nil && driver.pauses.last == false)
+  }
 }
