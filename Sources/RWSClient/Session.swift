@@ -205,11 +205,11 @@ public final class Session: Sendable {
   public func connect(timeout: Duration? = nil) throws(ResponsesError) -> Bool {
     try checkIsOpen()
     if timeout != .zero { try client.core.checkMayWait() }
-    // Another attempt for each look at the last one would never end with a server that refuses.
-    if let failure = state.takeConnectFailure() { throw failure }
     let outcome = try client.core.ask(
       timeout: timeout, late: { [state] in state.keepConnectFailure($0) }
-    ) { [id, core = client.core] answer in
+    ) { [id, state, core = client.core] answer in
+      // Another attempt for each look at the last one would never end with a server that refuses.
+      if let failure = state.takeConnectFailure() { return answer(failure) }
       core.connect(id, answer)
     }
     switch outcome {

@@ -6,6 +6,9 @@ struct Refusal {
   /// The server could be reached, but there was no WebSocket to be had.
   var isUpgradeBlocked = false
 
+  /// Answers to an upgrade after which HTTP is worth a try.
+  static let blockingStatuses: [Int32] = [403, 404, 405, 426, 501]
+
   static func any(_ transport: Transport, _ random: inout SeededRandom) -> Refusal {
     let isHTTP = transport == .http
     switch random.below(isHTTP ? 4 : 9) {
@@ -24,7 +27,7 @@ struct Refusal {
     case 0: Refusal(error: ResponsesError(.handshake, "no"), isUpgradeBlocked: true)
     case 1: Refusal(error: ResponsesError(.connectTimeout, "no answer to the upgrade"), isUpgradeBlocked: true)
     case 2: Refusal(error: ResponsesError(.connectionLost, "in the handshake"), isUpgradeBlocked: true)
-    default: upgrade([404, 405, 426, 501][random.below(4)], &random)
+    default: upgrade(blockingStatuses[random.below(blockingStatuses.count)], &random)
     }
   }
 
@@ -41,6 +44,6 @@ struct Refusal {
     if status == 429 || status == 503, random.oneIn(3) {
       error.retryAfterMilliseconds = ModelServer.patience / 1_000_000
     }
-    return Refusal(error: error, isUpgradeBlocked: [404, 405, 426, 501].contains(status))
+    return Refusal(error: error, isUpgradeBlocked: blockingStatuses.contains(status))
   }
 }

@@ -139,7 +139,7 @@ extension World {
   /// What passes, and what another connection cures, is not the caller's matter while there are tries left.
   func judgeGivenUp(_ turn: SimTurn, _ error: ResponsesError) {
     if conditions.transport == .automatic,
-      error.status == .handshake || [404, 405, 426, 501].contains(error.httpStatus)
+      error.status == .handshake || Refusal.blockingStatuses.contains(error.httpStatus)
     {
       Violation.report("\(turn.tag) ended with \(error.status) \(error.httpStatus), though there is HTTP")
     }

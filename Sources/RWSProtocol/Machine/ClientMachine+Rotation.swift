@@ -50,7 +50,8 @@ extension ClientMachine {
   /// Sessions between two turns move at once, the others when they are (`seat`).
   func moveTenants(to replacement: Connection, _ now: Instant) {
     for old in replacement.route.connections where old.replacement === replacement {
-      for session in old.seatedSessions { _ = move(session, now) }
+      // What their next turns waited for on the old connection is not on the new one.
+      for session in old.seatedSessions where move(session, now) { pump(session, now) }
     }
   }
 

@@ -55,6 +55,17 @@ import Testing
     #expect(driver.request(third)?.connection === driver.connects[1])
   }
 
+  @Test("A turn that waits for its session's fork to begin goes on where the session moves to (simulation, seed 2245)")
+  func waitingForFork() throws {
+    let (driver, sessions) = try aged()
+    try driver.start(user, in: driver.fork(sessions[0]))
+    let turn = try driver.start(user, in: sessions[0])
+    driver.advance(nanoseconds: 55 * Self.minute)
+    #expect(driver.request(turn) == nil)
+    driver.open()
+    #expect(driver.request(turn)?.connection === driver.connects[1])
+  }
+
   @Test("All sessions of a connection move, each between two of its turns; it is closed when the last has left")
   func many() throws {
     let (driver, sessions) = try aged(sessions: 4)
