@@ -2,9 +2,10 @@
 extension ClientMachine {
   func cancel(_ turn: ActiveTurn, _ error: ResponsesError, _ now: Instant) {
     let session = turn.session
+    let connection = turn.seat?.connection
     abandon(turn, .cancelled, error, now)
     pump(session, now)
-    serve(session.route, now)
+    if let connection { serve(connection, now) } else { serve(session.route, now) }
   }
 
   /// Ends a turn wherever it is; what runs on the server runs on in quarantine.

@@ -71,8 +71,7 @@ extension ClientMachine {
       noteConnected(session)
       guard seat.connection[seat.lane].pendingForks == 0 else { return nil }
       guard seat.connection.isUsable else {
-        // Full of what nobody waits for.
-        if seat.connection.isAbandoned, holds(.fullOfCancelledIsClosed) {
+        if seat.connection.isFullOfAbandoned {
           abandon(seat.connection, now)
           return self.seat(session, now)
         }
@@ -124,6 +123,8 @@ extension ClientMachine {
 
   /// Room was made: those who wait come first.
   func serve(_ connection: Connection, _ now: Instant) {
+    // Who waits for one of its responses to end would wait for what nobody reads.
+    if !connection.waiting.isEmpty, connection.isFullOfAbandoned { abandon(connection, now) }
     while connection.isUsable, !connection.waiting.isEmpty {
       let session = connection.waiting.removeFirst()
       session.isWaiting = false

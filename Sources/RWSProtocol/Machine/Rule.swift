@@ -82,7 +82,6 @@ package enum Rule: String, CaseIterable, Sendable {
   case pendingSteerIsCommitted
   case pendingSteerNeedsItsLane
   case pendingSteerMayFail
-  case foreignSteersAreFull
   case lostSteersAreTold
   case successorMayNotCome
 }

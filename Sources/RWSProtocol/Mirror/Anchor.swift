@@ -17,8 +17,7 @@ struct Anchor {
     // it went on elsewhere.
     let tenant = seat.connection[seat.lane].tenant
     if let held = seat.connection[seat.lane].heldSteers, held.responseID == responseID,
-      held.session != tenant?.id || tenant?.pendingSteers.isEmpty != false,
-      route.holds(.foreignSteersAreFull)
+      held.session != tenant?.id || tenant?.pendingSteers.isEmpty != false
     {
       return .elsewhere
     }

@@ -161,6 +161,11 @@ package final class Connection {
   /// What the server still works on here, nobody waits for.
   var isAbandoned: Bool { lanes.allSatisfy { $0.isIdle || $0.isQuarantined } }
 
+  /// Nothing can be sent, and nobody waits for what is in flight.
+  var isFullOfAbandoned: Bool {
+    isConnected && !isUsable && isAbandoned && route.holds(.fullOfCancelledIsClosed)
+  }
+
   func finish(_ lane: Int) {
     guard !lanes[lane].isIdle else { return }
     lanes[lane].use = .idle

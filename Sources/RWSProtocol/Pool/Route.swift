@@ -82,8 +82,14 @@ final class Route {
   var deserted: Connection? {
     guard counted <= limits.connectionsMax else { return nil }
     return connections.first {
-      $0.isServing && $0.state != .aging && $0.tenants == 0 && $0.inFlight > 0 && $0.isAbandoned && holds(.desertedGivesWay)
+      $0.isServing && $0.state != .aging && $0.inFlight > 0 && $0.isAbandoned && holdsNobody($0)
+        && holds(.desertedGivesWay)
     }
+  }
+
+  /// Sessions between two turns lose their cache with it; that is less than that nobody can send any more.
+  private func holdsNobody(_ connection: Connection) -> Bool {
+    connection.tenants == 0 || !connection.isUsable && connection.seatedSessions.allSatisfy(\.isIdle)
   }
 
   /// Seats the session by rule 4.

@@ -193,6 +193,24 @@ import Testing
     #expect(driver.request(try #require(turns.last)) != nil)
   }
 
+  @Test(
+    "So it is if its own session waits, or a session between two turns sits there (simulation, seed 101412)",
+    arguments: [false, true])
+  func fullOfCancelledBesideASession(isOther: Bool) throws {
+    let driver = try MachineDriver(lanes: .supported, limits: unlimitedRate(connections: 1))
+    let all = sessions(driver, 18)
+    let first = try driver.start(user, in: all[0])
+    driver.open()
+    driver.answer(try #require(driver.request(first)), "r1")
+    let turns = try all[1...16].map { try driver.start(user, in: $0) }
+    let waiting = try driver.start(user, in: all[isOther ? 17 : 0])
+    #expect(driver.request(waiting) == nil)
+    for turn in turns { driver.cancel(turn) }
+    #expect(driver.closes.count == 1 && driver.connects.count == 2)
+    driver.open()
+    #expect(driver.request(waiting) != nil)
+  }
+
   @Test("Nobody uses a connection on which only a cancelled response runs on: it is closed when idle")
   func idleButForTheCancelled() throws {
     var limits = PoolLimits()
