@@ -116,9 +116,11 @@ package final class ClientMachine {
     session.pendingSteers = []
     let waiting = session.queue
     session.queue = []
+    let connection = session.seat?.connection
     if let turn = session.active { abandon(turn, .cancelled, error, now) }
     for turn in waiting { end(turn, .cancelled, error, now) }
     leave(session, now)
+    if let connection { serve(connection, now) }
     session.route.sessionCount -= 1
     if session.route.endsWithSessions, session.route.sessionCount == 0 { dropConnections(of: session.route) }
     endIfUnused(session.route)
@@ -126,6 +128,11 @@ package final class ClientMachine {
 
   /// Closes all sessions and connections.
   package func closeAll(now: Instant) {
+    // What one leaves free is nobody's now.
+    for route in routes.values {
+      route.waiting = []
+      for connection in route.connections { _ = connection.endWaiting() }
+    }
     for id in sessions.keys.sorted(by: { $0.value < $1.value }) { close(id, now: now) }
     for route in routes.values {
       for connection in route.connections { actions.append(.close(connection)) }

@@ -211,6 +211,22 @@ import Testing
     #expect(driver.request(waiting) != nil)
   }
 
+  @Test("A session that closes with a running turn makes room for who waits (simulation, seed 113180)", arguments: [
+    TransportChoice.http, .webSocket,
+  ])
+  func closedWhileRunning(transport: TransportChoice) throws {
+    let driver = try MachineDriver(
+      lanes: .unsupported, limits: unlimitedRate(connections: 1), transport: transport)
+    let all = sessions(driver, 2)
+    let turns = try all.map { try driver.start(user, in: $0) }
+    driver.open()
+    #expect(driver.request(turns[0]) != nil && driver.request(turns[1]) == nil)
+    driver.close(all[0])
+    #expect(driver.connects.count == 2)
+    driver.open()
+    #expect(driver.request(turns[1]) != nil)
+  }
+
   @Test("Nobody uses a connection on which only a cancelled response runs on: it is closed when idle")
   func idleButForTheCancelled() throws {
     var limits = PoolLimits()
