@@ -42,10 +42,11 @@ extension ClientMachine {
   func settle(_ connection: Connection, _ session: SessionState?, _ now: Instant) {
     if let session { _ = move(session, now) }
     if connection.transport == .http, connection.state == .open { connection.state = .retiring }
-    if connection.state == .retiring { dismissIdle(of: connection, now) }
+    let dismissed = connection.state == .retiring ? dismissIdle(of: connection, now) : []
     closeIfRetired(connection, now)
     decidePause(connection)
     serve(connection, now)
+    for other in dismissed { pump(other, now) }
     if let session { pump(session, now) }
     watchIdle(connection, now)
   }

@@ -41,19 +41,19 @@ extension ClientMachine {
       }
       sessions.append(turn.session)
     }
-    dismissIdle(of: connection, now)
+    sessions += dismissIdle(of: connection, now)
     sessions += connection.endWaiting()
     watchIdle(connection, now)
     closeIfRetired(connection, now)
     advance(sessions, connection.route, now)
   }
 
-  /// Sends those away from a retiring connection who wait for nothing there.
-  func dismissIdle(of connection: Connection, _ now: Instant) {
-    for session in connection.seatedSessions
-    where session.active?.seat == nil && session.awaited == nil {
-      connection.dismiss(session, now: now)
-    }
+  /// Sends those away from a retiring connection of whom nothing runs there, and returns them: what their turns waited
+  /// for there, they need not wait for elsewhere.
+  func dismissIdle(of connection: Connection, _ now: Instant) -> [SessionState] {
+    let idle = connection.seatedSessions.filter { $0.active?.seat == nil && $0.awaited == nil }
+    for session in idle { connection.dismiss(session, now: now) }
+    return idle
   }
 
   func received(

@@ -254,6 +254,21 @@ import Testing
     #expect(driver.closes.count == 1)
   }
 
+  @Test("A turn that waits for its session's fork goes elsewhere when the connection gets too old (simulation, seed 120085)")
+  func waitingForForkAtAgeLimit() throws {
+    let driver = try MachineDriver(lanes: .supported)
+    let first = try driver.start(user)
+    driver.open()
+    driver.answer(try #require(driver.request(first)), "r1")
+    let forked = try driver.start(user, in: driver.fork(driver.session))
+    let turn = try driver.start(user)
+    driver.receive(Wire.on(driver.request(forked)?.lane, Wire.created("f1")))
+    #expect(driver.request(turn) == nil)
+    driver.receive(Wire.error("websocket_connection_limit_reached"))
+    driver.open()
+    #expect(driver.request(turn)?.connection === driver.connects[1])
+  }
+
   @Test("A turn that waits for one of the 16 in flight goes elsewhere when the connection gets too old")
   func waitingAtAgeLimit() throws {
     let driver = try MachineDriver(lanes: .supported, limits: unlimitedRate(connections: 1))
