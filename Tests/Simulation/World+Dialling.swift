@@ -113,7 +113,9 @@ extension World {
 
   func judgeSending(_ turn: SimTurn) {
     server.endPatience(of: turn.tag)
-    if let told = patienceTold.removeValue(forKey: turn.tag), clock.now - told < ModelServer.patience {
+    // Its connection may have been given up before that word was read.
+    let isMoved = turn.resends.last == "websocket_connection_limit_reached"
+    if let told = patienceTold.removeValue(forKey: turn.tag), clock.now - told < ModelServer.patience, !isMoved {
       Violation.report("\(turn.tag) is sent again after \(clock.now - told), before the server's retry-after")
     }
   }
@@ -121,7 +123,7 @@ extension World {
   /// No turn pays for a reconnect: connections that get too old are left before anybody notices.
   func judgePace(_ turn: SimTurn) {
     guard conditions.isLong, conditions.transport == .webSocket, conditions.lanes == .supported,
-      conditions.areLanesKnown || isEchoSeen, turn.start > Self.faultsEnd,
+      conditions.areLanesKnown, turn.start > Self.faultsEnd,
       turn.agent.remaining < lastTurns - 1, !turn.isSuccessor,
       !turn.agent.manner.steers, !turn.agent.manner.isHasty
     else { return }
