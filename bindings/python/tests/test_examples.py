@@ -26,7 +26,8 @@ def start(name, *arguments, **environment):
     env = {**os.environ, "PYTHONPATH": str(PACKAGE_ROOT), "PYTHONIOENCODING": "utf-8", **environment}
     return subprocess.run(
         [sys.executable, EXAMPLES / name, *arguments], env=env, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, encoding="utf-8", timeout=SECONDS * 2,
+        # Under a sanitizer, which unwinds the interpreter's every allocation, an agent takes a minute.
+        capture_output=True, text=True, encoding="utf-8", timeout=SECONDS * 8,
     )  # fmt: skip
 
 
