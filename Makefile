@@ -39,8 +39,9 @@ build/bin/%-c: bindings/c/examples/%.c Include/responsesws.h build/.built
 
 # --- know that it works ------------------------------------------------------------------------
 
-TEST_PARTS := check test-swift test-abi test-python test-server test-readme test-scanner test-sim \
-              test-cuts test-soak test-tokens test-packaging test-bench test-fuzz test-conformance sanitizers
+# Begun in this order, as many side by side as there are cores: the long ones first.
+TEST_PARTS := check test-swift test-python sanitizers test-abi test-fuzz test-packaging test-server test-tokens \
+              test-conformance test-bench test-cuts test-scanner test-sim test-soak test-readme
 
 test: build test-dependencies
 	@scripts/run-tests $(TEST_PARTS)
