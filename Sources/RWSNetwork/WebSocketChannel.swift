@@ -18,6 +18,9 @@ package struct ChannelLimits: Sendable {
   package var queuedBytes = 256 << 20
   /// Shorter messages are not compressed.
   package var compressedBytesMin = WebSocketEndpoint.Limits.worthCompressing
+  /// After so long without a byte received, in nanoseconds, the compressor is given back too: longer than most
+  /// tools run, for between the turns of a run it would be made again and again.
+  package var compressorRest: Int64 = 2_000_000_000
 
   package init() {}
 }
@@ -90,6 +93,9 @@ package final class WebSocketChannel {
   private var liveness: LivenessClock
   /// Armed anew when it fires, not at every event: what was heard meanwhile only makes it late.
   private var livenessTimer: (id: TimerID, due: Int64)?
+  /// Runs while the channel holds a compressor.
+  private var restTimer: TimerID?
+  private let compressorRest: Int64
 
   /// When bytes last came in (loop time).
   package var lastReceived: Int64 { liveness.lastReceived }
@@ -128,6 +134,7 @@ package final class WebSocketChannel {
     role = .client
     liveness = LivenessClock(options.liveness, at: loop.clocks)
     endpoint = Self.makeEndpoint(.client, options.limits)
+    compressorRest = options.limits.compressorRest
     let connection = ClientConnection(options, on: loop)
     peer = connection.peer
     state = .connecting(connection)
@@ -146,6 +153,7 @@ package final class WebSocketChannel {
     peer = peerAddress
     liveness = LivenessClock(.none, at: loop.clocks)
     endpoint = Self.makeEndpoint(.server, limits)
+    compressorRest = limits.compressorRest
     if let deflate { endpoint.useDeflate(deflate) }
     state = .open(stream)
     // Both are far below the endpoint's limits: an answer's head, and what came with a request's.
@@ -421,7 +429,21 @@ package final class WebSocketChannel {
     }
     // Pongs, if no callback has sent anything since.
     flush()
-    if isIdle, endpoint.allocatedBytes > Self.idleBytes { endpoint.shrink() }
+    guard isIdle else { return }
+    if endpoint.bufferBytes > Self.idleBytes { endpoint.shrinkBuffers() }
+    if endpoint.holdsCompressor, restTimer == nil { scheduleRest() }
+  }
+
+  private func scheduleRest() {
+    restTimer = loop.schedule(at: loop.now &+ compressorRest) {
+      self.restTimer = nil
+      guard self.isIdle else { return }
+      if self.loop.now &- self.liveness.lastReceived >= self.compressorRest {
+        self.endpoint.shrink()
+      } else {
+        self.scheduleRest()
+      }
+    }
   }
 
   // MARK: Liveness
@@ -429,15 +451,20 @@ package final class WebSocketChannel {
   private func armLiveness() {
     guard isOpen else { return }
     let due = liveness.due
-    if let timer = livenessTimer, timer.due <= due { return }
-    stopLiveness()
+    if let timer = livenessTimer {
+      guard timer.due > due else { return }
+      loop.cancel(timer.id)
+      livenessTimer = nil
+    }
     guard due < .max else { return }
     livenessTimer = (loop.schedule(at: due) { self.checkLiveness() }, due)
   }
 
-  private func stopLiveness() {
+  private func stopTimers() {
     if let timer = livenessTimer { loop.cancel(timer.id) }
     livenessTimer = nil
+    if let timer = restTimer { loop.cancel(timer) }
+    restTimer = nil
   }
 
   private func checkLiveness() {
@@ -468,7 +495,7 @@ package final class WebSocketChannel {
   /// Ends the connection at once, without a closing handshake, from inside the owner's call.
   private func drop(_ failure: NetworkFailure) {
     openStream?.close()
-    stopLiveness()
+    stopTimers()
     state = .dropped
     loop.schedule(at: 0) { self.finish(failure) }
   }
@@ -486,7 +513,7 @@ package final class WebSocketChannel {
       loop.schedule(at: 0) { self.finish(.closedLocally) }
     case .open(let stream):
       state = .closing(stream, scheduleEndOfClosing(timeoutNanoseconds))
-      stopLiveness()
+      stopTimers()
       do throws(SendError) {
         try endpoint.close(CloseCode(rawValue: code), reason: reason)
       } catch {
@@ -515,7 +542,7 @@ package final class WebSocketChannel {
   package func abort() {
     guard !loop.isForkedChild else { return closeInForkedChild() }
     delegate = nil
-    stopLiveness()
+    stopTimers()
     switch state {
     case .connecting(let connection): connection.cancel()
     case .open(let stream): stream.close()
@@ -549,7 +576,7 @@ package final class WebSocketChannel {
   private func end(_ failure: NetworkFailure) {
     guard let stream = openStream else { return }
     if case .closing(_, let timer) = state { loop.cancel(timer) }
-    stopLiveness()
+    stopTimers()
     var rest = ByteBuffer(bytesMax: 0)
     swap(&rest, &endpoint.output)
     // Set first: the burst under way must find the channel no longer reading.
@@ -565,7 +592,7 @@ package final class WebSocketChannel {
 
   /// The end: closes what is open and tells the delegate, once.
   private func finish(_ failure: NetworkFailure) {
-    stopLiveness()
+    stopTimers()
     switch state {
     case .closed: return
     case .connecting(let connection): connection.cancel()
@@ -616,6 +643,8 @@ package final class WebSocketChannel {
   package var isIdle: Bool {
     isOpen && endpoint.output.isEmpty && endpoint.input.isEmpty
   }
+
+  var holdsCompressor: Bool { endpoint.holdsCompressor }
 }
 
 extension WebSocketChannel: ByteStreamOwner {
@@ -631,30 +660,5 @@ extension WebSocketChannel: ByteStreamOwner {
 
   func streamFailed(_ failure: StreamFailure) {
     end(.lost(peer, failure))
-  }
-}
-
-/// The messages that the kernel has not wholly taken, by their end in the stream of bytes.
-private struct FlushQueue {
-  private var waiting: [(tag: UInt64, end: UInt64)] = []
-  private var first = 0
-
-  mutating func append(_ tag: UInt64, end: UInt64) {
-    waiting.append((tag, end))
-  }
-
-  /// The next tag whose bytes have all been sent.
-  mutating func next(sent: UInt64) -> UInt64? {
-    guard first < waiting.count, waiting[first].end <= sent else { return nil }
-    let tag = waiting[first].tag
-    first += 1
-    if first == waiting.count {
-      waiting.removeAll(keepingCapacity: waiting.capacity <= 16)
-      first = 0
-    } else if first > 64, first > waiting.count / 2 {
-      waiting.removeFirst(first)
-      first = 0
-    }
-    return tag
   }
 }

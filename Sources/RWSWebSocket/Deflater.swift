@@ -86,6 +86,8 @@ final class Deflater {
     release()
   }
 
+  var holdsStream: Bool { stream != nil }
+
   var allocatedBytes: Int {
     // zconf.h says what deflate takes.
     let state = 1 << (windowBits + 2) + 1 << (Int(effort.memLevel) + 9)

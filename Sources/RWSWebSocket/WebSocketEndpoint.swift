@@ -276,14 +276,23 @@ package struct WebSocketEndpoint: ~Copyable {
   /// compression there stays, where the context is taken over, the peer's window with zlib's state for it, and
   /// the end of our own window.
   package mutating func shrink() {
-    input.shrink()
-    output.shrink()
-    reader.shrink()
+    shrinkBuffers()
     deflater?.shrink()
   }
 
-  package var allocatedBytes: Int {
-    input.allocatedBytes + output.allocatedBytes + reader.allocatedBytes
-      + (deflater?.allocatedBytes ?? 0)
+  /// Gives back what is made again in no time, and so may go between two messages.
+  package mutating func shrinkBuffers() {
+    input.shrink()
+    output.shrink()
+    reader.shrink()
   }
+
+  package var allocatedBytes: Int { bufferBytes + (deflater?.allocatedBytes ?? 0) }
+
+  package var bufferBytes: Int {
+    input.allocatedBytes + output.allocatedBytes + reader.allocatedBytes
+  }
+
+  /// The compressor is large, and takes longer to make than to compress what a turn sends.
+  package var holdsCompressor: Bool { deflater?.holdsStream ?? false }
 }

@@ -59,5 +59,31 @@ extension NetworkTests {
       #expect(client.flushed == messages.map { UInt64($0.count) })
       channel.abort()
     }
+
+    @Test("the compressor lasts from one turn of a run to the next, and not on a connection at rest")
+    func compressorAtRest() throws {
+      let server = try EchoServer(loop)
+      defer { server.stop() }
+      let message = [UInt8](repeating: UInt8(ascii: "a"), count: 70_000)
+      for rest: Int64 in [1_000_000, .max / 4] {
+        var options = ConnectOptions(url: try server.url())
+        options.limits.compressorRest = rest
+        let client = Recorder()
+        let channel = WebSocketChannel(connecting: options, on: loop, delegate: client)
+        try loop.drive { client.info != nil || client.failure != nil }
+        for turn in 1...3 {
+          #expect(channel.send(text: message, tag: 1))
+          #expect(channel.holdsCompressor)
+          try loop.drive { client.texts.count == turn || client.failure != nil }
+          if rest == .max / 4 {
+            #expect(channel.holdsCompressor)
+          } else {
+            try loop.drive { !channel.holdsCompressor || client.failure != nil }
+          }
+        }
+        #expect(client.texts == [message, message, message])
+        channel.abort()
+      }
+    }
   }
 }
