@@ -94,6 +94,8 @@ final class SimTurn {
   var hasCommittedSteers: Bool { steersAhead > 0 }
   /// The caller gave another history than the one so far.
   var changedHistory: [Int]?
+  /// The whole history that the caller gave with its input.
+  var givenHistory: [Int]?
   /// What was there when it ended.
   var contextBefore: [Int]?
   let isStored: Bool
@@ -106,7 +108,8 @@ final class SimTurn {
   var isAbandoning = false
   var end: TurnEnd?
   var ends = 0
-  var successors = 0
+  /// The response that it follows by itself; nil: the caller started it.
+  var parent: String?
   private(set) var responseID = ""
   private var types: [String] = []
   private(set) var resends: [String] = []
@@ -135,7 +138,7 @@ final class SimTurn {
     isStored = agent.isStored
   }
 
-  var isSuccessor: Bool { tag.contains("+") }
+  var isSuccessor: Bool { parent != nil }
 
   func putAhead(_ steer: Int) {
     input.insert(steer, at: steersAhead)

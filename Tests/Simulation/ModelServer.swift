@@ -17,6 +17,8 @@ final class ModelServer {
     let settings: Instructions
     fileprivate(set) var output: [Int]
     let responseID: String
+    /// The response that it followed by itself; nil: somebody asked for it.
+    let parent: String?
     /// It continued what the server held.
     let isDelta: Bool
   }

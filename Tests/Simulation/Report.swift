@@ -27,6 +27,7 @@ enum Report {
   }
 
   private static func padded(_ rule: Rule) -> String {
-    rule.rawValue + String(repeating: " ", count: max(0, 32 - rule.rawValue.count))
+    let name = "\(rule)"
+    return name + String(repeating: " ", count: max(0, 32 - name.count))
   }
 }

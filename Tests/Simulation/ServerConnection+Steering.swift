@@ -83,6 +83,7 @@ extension ServerConnection {
       context: context, settings: response.settings, isStored: response.isStored, isDelta: true,
       output: output.items.map(server.items.intern), output.ending)
     successor.steersAhead = response.steers
+    successor.parent = response.id
     run(successor, name)
   }
 

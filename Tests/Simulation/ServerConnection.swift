@@ -185,7 +185,7 @@ final class ServerConnection {
     }
     let execution = ModelServer.Execution(
       turn: response.turn, context: response.context, settings: response.settings,
-      output: response.output, responseID: response.id,
+      output: response.output, responseID: response.id, parent: response.parent,
       isDelta: response.isDelta)
     clock.after(delay()) { [self] in
       // At the age limit nothing is generated for requests without `created`.

@@ -45,6 +45,8 @@ final class RunningResponse {
   var isWarmUp: Bool { request.isWarmUp }
   /// At the head of its input.
   var steersAhead: [ServerLane.Steer] = []
+  /// The response that it follows by itself; nil: somebody asked for it.
+  var parent: String?
   /// The first steer ends it early.
   var isInterrupted = false
 

@@ -145,6 +145,7 @@ extension World {
     }
     // What is sent whole is the caller's own word: it leaves out what the service refuses.
     before = turn.changedHistory ?? before
+    turn.givenHistory = before
     let all = before.map { agent.form(of: $0, in: items) } + new
     let json = Array(("[" + all.joined(separator: ", ") + "]").utf8)
     let history = machine.history(agent.id)
@@ -192,6 +193,7 @@ extension World {
     let successor = SimTurn(
       second, tag: ServerConnection.successor(of: turn.tag), turn.agent, wanted: turn.wanted, start: clock.now)
     successor.resendsMax = 0
+    successor.parent = turn.responseID
     successor.connection = turn.connection
     add(successor)
     turn.agent.line.insert(second, at: 0)

@@ -4,17 +4,20 @@ import RWSProtocol
 extension World {
   func read(_ burst: [(text: String, turn: String?)], _ link: SimLink) {
     let connection = link.connection
+    // What comes behind it in the same read is nobody's any more.
+    var isGivenUp = false
     for (text, ended) in burst {
       trace("  connection \(connection.id.value) -> \(text.prefix(200))")
       if let ended { noteEnd(of: ended, link) }
-      if !isEchoSeen { isEchoSeen = text.holds(#""stream_id":"lane-"#) }
+      isGivenUp = isGivenUp || text == Self.noEvent
+      if !isEchoSeen, !isGivenUp { isEchoSeen = text.holds(#""stream_id":"lane-"#) }
       if text.utf8.count < 200, text.holds("websocket_connection_limit_reached") { link.limitTold = clock.now }
       var text = text
       text.withUTF8 { machine.receive(connection, text: UnsafeRawBufferPointer($0), now: now) }
     }
     machine.finishedRead(connection, now: now)
     perform()
-    if burst.contains(where: { $0.text == Self.noEvent }), !link.isEnded {
+    if isGivenUp, !link.isEnded {
       Violation.report("connection \(connection.id.value) goes on after what is no event")
     }
   }

@@ -14,10 +14,11 @@ while let argument = arguments.popFirst() {
   case "--trace": World.isTraced = true
   case "--all-rules": needsAllRules = true
   case "--rules":
-    for rule in Rule.allCases { print(rule.rawValue) }
+    for rule in Rule.allCases { print(rule) }
     exit(0)
   case "--without":
-    mutant = arguments.popFirst().flatMap(Rule.init(rawValue:))
+    let name = arguments.popFirst()
+    mutant = Rule.allCases.first { "\($0)" == name }
     if mutant == nil { Report.fail("--without needs a rule; --rules lists them") }
   default:
     guard let number = UInt64(argument) else { Report.fail("what is \(argument)?") }

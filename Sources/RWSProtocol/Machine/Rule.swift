@@ -3,7 +3,7 @@
 ///
 /// To add a rule: a case here, and `holds(.name)` as the last condition where it takes effect, of the machine or of
 /// the route at hand. If it is never reported as missing, the simulation does not judge what it is for.
-package enum Rule: String, CaseIterable, Sendable {
+package enum Rule: Int, CaseIterable, Sendable {
   // How turns end.
   case commits
   case unfinishedCallIsDropped
@@ -88,20 +88,16 @@ package enum Rule: String, CaseIterable, Sendable {
 
 /// How often each rule fired.
 package final class RuleTally {
-  package private(set) var counts = [Int](repeating: 0, count: Rule.allCases.count)
-  private let numbers: [Rule: Int]
+  private var counts = [Int](repeating: 0, count: Rule.allCases.count)
   /// Out of force.
   private let disabled: Rule?
 
-  package init(disabling disabled: Rule? = nil) {
-    self.disabled = disabled
-    numbers = Dictionary(uniqueKeysWithValues: zip(Rule.allCases, 0...))
-  }
+  package init(disabling disabled: Rule? = nil) { self.disabled = disabled }
 
-  package func count(_ rule: Rule) -> Int { numbers[rule].map { counts[$0] } ?? 0 }
+  package func count(_ rule: Rule) -> Int { counts[rule.rawValue] }
 
   func holds(_ rule: Rule) -> Bool {
-    if let number = numbers[rule] { counts[number] += 1 }
+    counts[rule.rawValue] += 1
     return rule != disabled
   }
 }
