@@ -7,8 +7,8 @@ import CZlib
 /// last bytes of its window, and the next message starts from them. A sender may always refer to less than
 /// it could; the peer notices nothing.
 final class Deflater {
-  /// How much memory compression may take on one side. A client has few connections and sends histories; a
-  /// server has many and sends small events.
+  /// How much memory compression may take on one side: 256 KiB for a client, which has few connections and
+  /// sends histories, half of it for a server, which has many.
   private struct Effort {
     let level: Int32
     let windowBits: Int
@@ -22,8 +22,8 @@ final class Deflater {
         windowBits = 15
         memLevel = 8
       case .server:
-        windowBits = 12
-        memLevel = 5
+        windowBits = 14
+        memLevel = 7
       }
     }
   }

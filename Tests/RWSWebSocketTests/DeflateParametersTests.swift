@@ -184,13 +184,15 @@ import Testing
 
   @Test("a server limits the client's window only where the offer lets it")
   func preferences() throws {
-    let preferred = DeflateParameters.serverPreference
+    var preferred = DeflateParameters()
+    preferred.serverMaxWindowBits = 14
+    preferred.clientMaxWindowBits = 12
     #expect(
       try Self.answer("permessage-deflate; client_max_window_bits", preferring: preferred)
-        == "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12")
+        == "permessage-deflate; server_max_window_bits=14; client_max_window_bits=12")
     #expect(
       try Self.answer("permessage-deflate", preferring: preferred)
-        == "permessage-deflate; server_max_window_bits=12")
+        == "permessage-deflate; server_max_window_bits=14")
   }
 
   @Test("every offer that a client can make gets an answer that it accepts, with the same meaning")

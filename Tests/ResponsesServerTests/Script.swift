@@ -50,6 +50,7 @@ final class Script {
       switch item {
       case .text(let text): new.append(try JSONValue(parsing: text))
       case .log(let line): logs.append(try JSONValue(parsing: line))
+      case .cost(let record): logs.append(try JSONValue(parsing: record.line(ended: now)))
       case .close(let code, _): closeCode = code
       case .fault(let action): faults.append(action)
       }

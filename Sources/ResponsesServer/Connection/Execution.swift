@@ -147,7 +147,8 @@ extension Execution {
             status: state.status, usage: usage) : nil,
         cost: execution.configuration.logged == .costs
           ? CostRecord(
-            id: object.id, request: request, work: execution.prepared.work, cost: execution.cost,
+            id: object.id, isContinued: request.previousResponseID != nil,
+            receivedAt: request.receivedAt, work: execution.prepared.work, cost: execution.cost,
             usage: usage, inference: pace.total - execution.cost.prefill) : nil)
     }
 

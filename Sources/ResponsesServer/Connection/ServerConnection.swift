@@ -14,6 +14,8 @@ package struct ServerConnection {
     case text([UInt8])
     /// A line for the server's log (JSON, without the newline).
     case log([UInt8])
+    /// The same, for whoever knows when the events before it have been handed over.
+    case cost(CostRecord)
     /// The connection ends so. Nothing comes after it.
     case close(code: UInt16, reason: String)
     /// A fault that the script asks for at this place.
@@ -282,8 +284,9 @@ package struct ServerConnection {
       fail(running.steers, .notActive, "The response failed before the input was used.", lane: lane)
     }
     if let record = running.conclusion.logRecord { output.append(.log(record)) }
-    if let cost = running.conclusion.cost {
-      output.append(.log(cost.line(began: running.beganAt, ended: now)))
+    if var cost = running.conclusion.cost {
+      cost.beganAt = running.beganAt
+      output.append(.cost(cost))
     }
   }
 

@@ -2,23 +2,27 @@ import RWSJSON
 
 /// A line of the log for each response: what it took, and when (nanoseconds; times of CLOCK_MONOTONIC, which
 /// other processes can read as well).
-struct CostRecord {
+package struct CostRecord: Equatable {
   let id: String
-  let request: ResponseRequest
+  let isContinued: Bool
+  let receivedAt: Int64
   let work: RequestWork
   let cost: RequestCost
   let usage: Usage
   /// The model's time for its output.
   let inference: Int64
+  /// When its first event went out.
+  var beganAt: Int64 = 0
 
-  func line(began: Int64, ended: Int64) -> [UInt8] {
+  /// `ended`: when its last event had been handed over, so that writing and compressing it is the server's.
+  func line(ended: Int64) -> [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
     writer.member("event", "cost")
     writer.member("response", id)
-    writer.member("continued", request.previousResponseID != nil)
-    writer.member("received_at", request.receivedAt)
-    writer.member("began_at", began)
+    writer.member("continued", isContinued)
+    writer.member("received_at", receivedAt)
+    writer.member("began_at", beganAt)
     writer.member("ended_at", ended)
     writer.key("work")
     writer.beginObject()

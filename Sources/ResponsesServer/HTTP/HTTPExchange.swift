@@ -11,6 +11,7 @@ struct HTTPExchange {
     case part([UInt8])
     case end
     case log([UInt8])
+    case cost(CostRecord)
     /// The connection ends here, in the middle of the answer.
     case cut
   }
@@ -71,6 +72,7 @@ struct HTTPExchange {
       switch item {
       case .text(let text): take(text, &output)
       case .log(let record): output.append(.log(record))
+      case .cost(let record): output.append(.cost(record))
       case .close, .fault:
         output.append(.cut)
         state = .ended

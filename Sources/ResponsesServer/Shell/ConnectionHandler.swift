@@ -101,6 +101,7 @@ final class ConnectionHandler {
         parts = []
         channel.endAnswer()
       case .log(let record): service.log?.write(record)
+      case .cost(let record): service.log?.write(record.line(ended: MonotonicClock.now()))
       case .cut:
         channel.sendPart(parts)
         return drop()

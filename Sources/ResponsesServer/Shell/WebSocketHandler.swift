@@ -99,6 +99,7 @@ final class WebSocketHandler {
         close(channel, code: 1011, reason: "too many bytes of events are unread")
       }
     case .log(let record): log?.write(record)
+    case .cost(let record): log?.write(record.line(ended: MonotonicClock.now()))
     case .close(let code, let reason): close(channel, code: code, reason: reason)
     case .fault(let action): show(action, on: channel)
     }
