@@ -68,7 +68,7 @@ extension ClientCore {
     }
     log(.debug, "posting \(errand.body.count) bytes to \(connect.url.path)")
     errands[id]?.driver = HTTPRequestDriver(
-      request, over: connect, bodyBytesMax: options.messageBytesMax,
+      request, over: connect, or: idleConnections, bodyBytesMax: options.messageBytesMax,
       silence: options.eventGapTimeout?.nanoseconds, deadline: errand.deadline, on: loop
     ) { [self] answer in ended(id, answer) }
   }
@@ -90,7 +90,7 @@ extension ClientCore {
     log(.info, "looking up \(responseID), whose connection was lost")
     lookups[id]?.cancel()
     lookups[id] = HTTPRequestDriver(
-      request, over: connect, bodyBytesMax: options.messageBytesMax,
+      request, over: connect, or: idleConnections, bodyBytesMax: options.messageBytesMax,
       silence: options.eventGapTimeout?.nanoseconds, deadline: nil, on: loop
     ) { [self] answer in
       lookups[id] = nil

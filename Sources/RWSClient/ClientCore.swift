@@ -14,6 +14,8 @@ final class ClientCore: @unchecked Sendable {
   let isStrict: Bool
   /// How every connection is made.
   let connect: ConnectOptions
+  /// Those over HTTP that wait for their next exchange.
+  let idleConnections: IdleConnections
   let proxies: ProxySetup
   let tokens: TokenCounters
   private let fork = ForkGuard()
@@ -92,6 +94,7 @@ final class ClientCore: @unchecked Sendable {
       if let limit = options.connectionAgeLimit { dialect.ageLimitNanoseconds = limit.nanoseconds }
       self.dialect = dialect
       loop = try EventLoop()
+      idleConnections = IdleConnections(connect.liveness, on: loop)
       thread = try IOThread(loop: loop, name: "responsesws")
     } catch let error as NetworkFailure {
       throw ResponsesError(error)
@@ -267,6 +270,7 @@ final class ClientCore: @unchecked Sendable {
     lookups = [:]
     endKeyRequests()
     drive { $0.closeAll(now: $1) }
+    idleConnections.close()
     timer.map { loop.cancel($0.id) }
     timer = nil
     for socket in sockets.values { socket.closeWithClient() }

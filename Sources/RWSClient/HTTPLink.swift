@@ -3,7 +3,8 @@ import RWSProtocol
 import RWSWebSocket
 
 /// A connection of the machine that carries one response over HTTP: the events of the answer's stream are received like
-/// the texts of a WebSocket, and an answer that says no like the error event that it stands for.
+/// the texts of a WebSocket, and an answer that says no like the error event that it stands for. What is beneath it
+/// may have carried others before.
 final class HTTPLink: Link {
   private enum Reading {
     case nothing
@@ -29,8 +30,7 @@ final class HTTPLink: Link {
     events = ServerSentEventReader(eventBytesMax: client.options.messageBytesMax)
     options = client.connectOptions(on: connection.routeID)
     exchange = ClientExchange(
-      connecting: options, bodyBytesMax: .max, on: client.loop,
-      delegate: self)
+      connecting: options, or: client.idleConnections, bodyBytesMax: .max, on: client.loop, delegate: self)
   }
 
   func send(_ body: [UInt8], of turn: TurnID) -> ResponsesError? {
@@ -56,7 +56,7 @@ final class HTTPLink: Link {
   func noteUse() {}
 
   func close() {
-    exchange?.abort()
+    if connection.isAnswered { exchange?.release() } else { exchange?.abort() }
     exchange = nil
   }
 
@@ -69,7 +69,7 @@ final class HTTPLink: Link {
 
 extension HTTPLink: ClientExchangeDelegate {
   func exchangeOpened(_ exchange: ClientExchange, _ info: StreamInfo) {
-    client.linkOpened(self, info, since: start)
+    client.linkOpened(self, info, since: start, isReused: exchange.isReused)
   }
 
   func exchangeSent(_ exchange: ClientExchange) {

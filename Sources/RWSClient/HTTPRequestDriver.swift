@@ -1,11 +1,15 @@
 import RWSNetwork
 import RWSWebSocket
 
-/// One POST beside the WebSocket connections, and its answer as a whole. Confined to the client's loop, which keeps it
+/// One request beside the turns, and its answer as a whole. Confined to the client's loop, which keeps it
 /// until it has ended.
 final class HTTPRequestDriver {
   typealias Answer = Result<[UInt8], ResponsesError>
 
+  private let request: HTTPRequest
+  private let connect: ConnectOptions
+  private let connections: IdleConnections
+  private let bodyBytesMax: Int
   private let loop: EventLoop
   /// Silence that is borne, in nanoseconds; nil: any.
   private let silence: Int64?
@@ -15,28 +19,37 @@ final class HTTPRequestDriver {
   private var fields = HTTPFields()
   private var body: [UInt8] = []
   private var isSent = false
+  private var isRepeated = false
   private var totalTimer: TimerID?
   private var silenceTimer: TimerID?
 
   /// - Parameter deadline: For everything; nil: none.
   /// - Parameter answered: Called once, from the loop, never inside this call; not after `cancel`.
   init(
-    _ request: HTTPRequest, over connect: ConnectOptions, bodyBytesMax: Int, silence: Int64?, deadline: Int64?,
-    on loop: EventLoop, answered: @escaping (Answer) -> Void
+    _ request: HTTPRequest, over connect: ConnectOptions, or connections: IdleConnections, bodyBytesMax: Int,
+    silence: Int64?, deadline: Int64?, on loop: EventLoop, answered: @escaping (Answer) -> Void
   ) {
+    self.request = request
+    self.connect = connect
+    self.connections = connections
+    self.bodyBytesMax = bodyBytesMax
     self.loop = loop
     self.silence = silence
     self.answered = answered
-    let exchange = ClientExchange(
-      connecting: connect, bodyBytesMax: bodyBytesMax, on: loop, delegate: self)
-    self.exchange = exchange
-    _ = exchange.send(request)
+    begin()
     if let deadline {
       totalTimer = loop.schedule(at: deadline) { [self] in
         totalTimer = nil
         expire(.turnTimeout)
       }
     }
+  }
+
+  private func begin() {
+    let exchange = ClientExchange(
+      connecting: connect, or: connections, bodyBytesMax: bodyBytesMax, on: loop, delegate: self)
+    self.exchange = exchange
+    _ = exchange.send(request)
   }
 
   func cancel() {
@@ -99,6 +112,11 @@ extension HTTPRequestDriver: ClientExchangeDelegate {
       return end(.failure(ResponsesError(refusal: answer).with(.rejected)))
     }
     guard let failure else { return end(.success(body)) }
+    if exchange.endedUnheard, request.isSafe, !isRepeated {
+      isRepeated = true
+      isSent = false
+      return begin()
+    }
     end(.failure(ResponsesError(failure).with(isSent ? .unknown : .notSent)))
   }
 }

@@ -22,9 +22,9 @@ extension ClientCore {
     }
   }
 
-  func linkOpened(_ link: any Link, _ info: StreamInfo, since start: Int64) {
+  func linkOpened(_ link: any Link, _ info: StreamInfo, since start: Int64, isReused: Bool = false) {
     let milliseconds = (loop.refreshNow() - start) / 1_000_000
-    log(.info, "connected to \(info.description) in \(milliseconds) ms")
+    log(.info, "\(isReused ? "still connected" : "connected") to \(info.description) in \(milliseconds) ms")
     drive { $0.opened(link.connection, now: $1) }
   }
 
@@ -41,6 +41,7 @@ extension ClientCore {
   func connectOptions(on route: RouteID?) -> ConnectOptions {
     var options = connect
     guard let route else { return options }
+    options.identity = route.value
     if let fields = keyFields[route] ?? identities[route]?.fields { options.fields = fields }
     return options
   }

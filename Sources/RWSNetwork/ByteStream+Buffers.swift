@@ -21,4 +21,14 @@ extension ByteStream {
     if case .bytes(let count) = outcome { input.commit(count) }
     return outcome
   }
+
+  /// Nothing has come, not even an end. What TLS has to say to itself (tickets, keys) is taken in. False: a byte may be
+  /// lost, the stream is good for nothing but closing.
+  var isQuiet: Bool {
+    var byte: UInt8 = 0
+    return switch withUnsafeMutableBytes(of: &byte, { read(into: $0) }) {
+    case .wouldBlock: true
+    case .bytes, .end, .failed: false
+    }
+  }
 }

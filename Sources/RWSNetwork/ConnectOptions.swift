@@ -9,6 +9,8 @@ package struct ConnectOptions: Sendable {
   package var proxy: ProxyHop?
   /// Sent besides those of the handshake (a Host among them replaces the URL's).
   package var fields: HTTPFields
+  /// Whom the credentials stand for: no connection passes from one to another.
+  package var identity: UInt64 = 0
   package var subprotocols: [String] = []
   package var timeouts = ConnectTimeouts()
   var happyEyeballs = HappyEyeballs<SocketAddress>.Options()

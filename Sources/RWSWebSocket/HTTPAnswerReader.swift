@@ -38,6 +38,8 @@ package struct HTTPAnswerReader: Sendable {
   }
 
   private var state = State.head(HTTPSwitchReader(switchingOn: 200...599))
+  /// What becomes of the connection when the answer has been read to its end.
+  package private(set) var persistence = HTTPPersistence.closes
 
   package init() {}
 
@@ -83,7 +85,9 @@ package struct HTTPAnswerReader: Sendable {
     case .needMore: return .needMore
     case .switched(let head):
       do throws(HTTPBodyError) {
-        state = .body(HTTPBodyReader(try HTTPBodyFraming(of: head)))
+        let framing = try HTTPBodyFraming(of: head)
+        persistence = HTTPPersistence(after: head, framing)
+        state = .body(HTTPBodyReader(framing))
       } catch {
         throw .body(error)
       }

@@ -3,53 +3,17 @@ import Testing
 
 @testable import RWSNetwork
 
-/// What an exchange says, copied.
-private final class Hearer: ClientExchangeDelegate {
-  var said: [String] = []
-  var info: StreamInfo?
-  var heads: [HTTPResponseHead] = []
-  var body: [UInt8] = []
-  var parts = 0
-  var bursts = 0
-  var ends = 0
-  var failure: NetworkFailure?
-  var onPart: (ClientExchange) -> Void = { _ in }
-
-  var hasEnded: Bool { ends > 0 }
-  var text: String { String(decoding: body, as: UTF8.self) }
-
-  func exchangeOpened(_ exchange: ClientExchange, _ info: StreamInfo) {
-    said.append("opened")
-    self.info = info
-  }
-
-  func exchangeSent(_ exchange: ClientExchange) { said.append("sent") }
-
-  func exchange(_ exchange: ClientExchange, receivedHead head: HTTPResponseHead) {
-    said.append("head")
-    heads.append(head)
-  }
-
-  func exchange(_ exchange: ClientExchange, receivedPart part: UnsafeRawBufferPointer) {
-    body += part
-    parts += 1
-    onPart(exchange)
-  }
-
-  func exchangeFinishedRead(_ exchange: ClientExchange) { bursts += 1 }
-
-  func exchangeEnded(_ exchange: ClientExchange, _ failure: NetworkFailure?) {
-    said.append(failure.map { "\($0.kind)" } ?? "whole")
-    ends += 1
-    self.failure = failure
-  }
-}
-
 extension NetworkTests {
-  @Suite struct ClientExchangeTests {
+  @Suite final class ClientExchangeTests {
     let loop: EventLoop
-    private let answer = Hearer()
-    init() throws { loop = try EventLoop() }
+    let connections: IdleConnections
+    private let answer = ExchangeRecorder()
+    init() throws {
+      loop = try EventLoop()
+      connections = IdleConnections(on: loop)
+    }
+
+    deinit { connections.close() }
 
     private func begin(
       _ url: WebSocketURL, body: [UInt8] = Array("{}".utf8), bodyBytesMax: Int = 1 << 20,
@@ -58,7 +22,7 @@ extension NetworkTests {
       var options = ConnectOptions(url: url)
       configure(&options)
       let exchange = ClientExchange(
-        connecting: options, bodyBytesMax: bodyBytesMax, on: loop, delegate: answer)
+        connecting: options, or: connections, bodyBytesMax: bodyBytesMax, on: loop, delegate: answer)
       #expect(exchange.send(try HTTPRequest("POST", url, body: body)))
       return exchange
     }
@@ -102,7 +66,7 @@ extension NetworkTests {
       #expect(server.requests.map(\.target) == ["/v1/responses/compact?a=b"])
       #expect(server.requests[0].method == "POST")
       #expect(server.requests[0].header("Host") == "127.0.0.1:\(server.listener.port)")
-      #expect(server.requests[0].header("Connection") == "close")
+      #expect(server.requests[0].header("Connection") == nil)
       #expect(!exchange.send(try HTTPRequest("POST", server.url())))
     }
 

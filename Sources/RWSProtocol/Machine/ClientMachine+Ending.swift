@@ -41,7 +41,10 @@ extension ClientMachine {
   /// A lane became free: who waits comes first, then the session that had it.
   func settle(_ connection: Connection, _ session: SessionState?, _ now: Instant) {
     if let session { _ = move(session, now) }
-    if connection.transport == .http, connection.state == .open { connection.state = .retiring }
+    if connection.transport == .http, connection.state == .open {
+      connection.state = .retiring
+      connection.isAnswered = true
+    }
     let dismissed = connection.state == .retiring ? dismissIdle(of: connection, now) : []
     closeIfRetired(connection, now)
     decidePause(connection)

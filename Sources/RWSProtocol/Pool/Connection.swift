@@ -41,6 +41,8 @@ package final class Connection {
   var organization = ""
   /// When it is to be left.
   var rotationDue: Instant?
+  /// Over HTTP: its one response has ended, and what the server still sends is the end of its answer.
+  package internal(set) var isAnswered = false
   /// All its sessions had moved before it was closed.
   var wasLeft = false
   /// Dialled for the sessions of this one, which ages.
