@@ -284,8 +284,13 @@ final class ByteStream: DescriptorHandler {
     guard limits.pingInterval < .max else { return }
     // The kernel's limits (tcp(7)): 32,767 s, and 127 probes.
     let seconds = (limits.pingInterval / 1_000_000_000).clamped(to: 1...32_767)
-    Socket.keepAlive(
-      descriptor, seconds: Int32(seconds), missedMax: Int32(limits.missedPongsMax.clamped(to: 1...127)))
+    let missedMax = Int32(limits.missedPongsMax.clamped(to: 1...127))
+    Socket.keepAlive(descriptor, seconds: Int32(seconds), missedMax: missedMax)
+    // There are no probes while something is unacknowledged, and a request on a connection whose way was lost while it
+    // waited always is. A peer that acknowledges and takes nothing is borne for as long as its owner likes.
+    guard limits.writeStall < .max else { return }
+    let patience = max(seconds * 1000 * (Int64(missedMax) + 1), limits.writeStall / 1_000_000)
+    Socket.setUserTimeout(descriptor, milliseconds: Int32(clamping: patience))
   }
 
   /// Makes `close` a reset: what was sent and not yet taken is dropped.

@@ -59,7 +59,7 @@ package final class ClientExchange {
   private var bodyBytes = 0
   private var hasRequest = false
   private var hasOpened = false
-  /// The kernel has taken something of the request.
+  /// The kernel has taken something of the request, or TLS has.
   private var hasWritten = false
   private var isSent = false
   /// The kernel takes no more; the answer may have come all the same.
@@ -177,7 +177,7 @@ package final class ClientExchange {
     guard isFresh || (input.isEmpty && stream.isQuiet) else { return redial(instead: stream) }
     let before = output.count
     let failure = stream.write(from: &output)
-    if output.count < before { hasWritten = true }
+    if failure == nil || output.count < before { hasWritten = true }
     if let failure {
       guard isFresh || hasWritten else { return redial(instead: stream) }
       // The answer may say why; read first.

@@ -25,6 +25,11 @@ enum Socket {
     setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE)
   }
 
+  /// How long what was sent may stay unacknowledged (tcp(7)); by default TCP bears a quarter of an hour.
+  static func setUserTimeout(_ descriptor: Int32, milliseconds: Int32) {
+    setOption(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, milliseconds)
+  }
+
   private static func setOption(
     _ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32 = 1
   ) {

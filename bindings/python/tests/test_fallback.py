@@ -65,8 +65,6 @@ class Gate:
                 if self.upgrades != PASS:
                     return self._block(connection, self.upgrades)
                 self.is_upgraded.set()
-            else:
-                self.seen.append((head.split(b" ")[0].decode(), time.monotonic()))
             self._pass_on(connection, head)
 
     def _block(self, connection, how):
@@ -86,15 +84,22 @@ class Gate:
         server = socket.create_connection(self._target, SECONDS)
         server.settimeout(None)
         self._open.append(server)
+        self._note(head)
         server.sendall(head)
         back = threading.Thread(target=self._pump, args=(server, connection), daemon=True)
         back.start()
-        self._pump(connection, server)
+        self._pump(connection, server, self._note)
         back.join()
 
-    def _pump(self, source, sink):
+    def _note(self, data):
+        """A request begins with what is read: the client waits for the answer to the one before."""
+        if data.startswith((b"POST ", b"GET ")) and b"\r\nupgrade: " not in data.lower():
+            self.seen.append((data.split(b" ")[0].decode(), time.monotonic()))
+
+    def _pump(self, source, sink, note=lambda data: None):
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                note(data)
                 sink.sendall(data)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
