@@ -379,6 +379,7 @@ def test_nothing_stays_open_after_the_client(face, service):
             turn.wait()
         mine.close()
 
+    gc.collect()
     before = descriptors()
     use()
     gc.collect()
