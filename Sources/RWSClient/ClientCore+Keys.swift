@@ -23,6 +23,7 @@ extension ClientCore {
     // Another question, or none, by now.
     guard keyRequests[route] === exchange else { return }
     keyRequests[route] = nil
+    let before = keyFields[route]?["Authorization"]
     var failure: ResponsesError?
     do throws(ResponsesError) {
       keyFields[route] = try fields(withKey: answer.get(), of: route)
@@ -30,7 +31,8 @@ extension ClientCore {
       failure = error
       log(.warning, error.message)
     }
-    drive { $0.keyArrived(on: route, failure, now: $1) }
+    let isSame = before != nil && keyFields[route]?["Authorization"] == before
+    drive { $0.keyArrived(on: route, failure, isSame: isSame, now: $1) }
   }
 
   private func fields(withKey key: String, of route: RouteID) throws(ResponsesError) -> HTTPFields {

@@ -33,6 +33,7 @@ final class Agent {
   var isChainStored = false
   /// Of the last committed turn.
   var lastConnection: ConnectionID?
+  var lastEnd: Int64 = 0
   var committed: SimTurn.Wanted?
   /// A turn since then was sent and did not end well: its response may take the context's place.
   var isInterrupted = false
@@ -102,6 +103,8 @@ final class SimTurn {
   var isWarmUp = false
   /// Where its request went.
   var connection: ConnectionID?
+  /// The turn's own choice, else the client's.
+  var transport = TransportChoice.webSocket
   var isUnread = false
   var isStrict = false
   /// Calls that its input does not answer are given up.
@@ -111,6 +114,10 @@ final class SimTurn {
   /// The response that it follows by itself; nil: the caller started it.
   var parent: String?
   private(set) var responseID = ""
+  /// Somebody has steered it.
+  var isSteered = false
+  /// What the server said of its stored response, and when.
+  var lookup: (state: StoredLookup.State?, at: Int64)?
   private var types: [String] = []
   private(set) var resends: [String] = []
   /// Of those, the ones of which the caller was told that they may run twice.

@@ -24,10 +24,17 @@ struct Conditions {
   let changesSettings: Bool
   let reportsUsage: Bool
   let transport: TransportChoice
+  /// A callback gives the API key for each connection.
+  let asksForKey: Bool
+  /// Some turns have a transport of their own.
+  let mixesTransports: Bool
   /// Of a connection, when the server calls it too old; nil: beyond the run.
   let ageLimit: Int64?
   /// Agents take their time: connections get too old in the phase without faults, and no turn may notice.
   let isLong: Bool
+
+  /// Contexts are prepared on the connections that sessions move to.
+  let primes: Bool
 
   init(_ random: inout SeededRandom) {
     let isCrowd = random.oneIn(60)
@@ -46,6 +53,9 @@ struct Conditions {
     changesSettings = random.oneIn(2)
     reportsUsage = !random.oneIn(4)
     transport = isCrowd || random.below(3) > 0 ? .webSocket : random.oneIn(4) ? .http : .automatic
+    mixesTransports = !isCrowd && !isLong && random.oneIn(6)
+    asksForKey = !isCrowd && !isLong && random.oneIn(6)
     ageLimit = isLong ? 24_000 : random.oneIn(3) ? Int64(1_500 + random.below(5_000)) : nil
+    primes = ageLimit != nil && random.oneIn(2)
   }
 }

@@ -38,6 +38,8 @@ final class ModelServer {
   private(set) var appliedSteers: [Int: Int] = [:]
   private var stored: [String: Stored] = [:]
   private var nextID = 0
+  /// Stored responses.
+  private(set) var begun: [String: RunningResponse] = [:]
   /// When the client was told of that turn's end; nil: not yet. Until then a fork of what the turn continues, or what
   /// goes on after the turn was cancelled, may come too late.
   var endTold: (_ turn: String) -> Int64? = { _ in nil }
@@ -51,6 +53,10 @@ final class ModelServer {
   }
 
   func note(_ execution: Execution) { executions[execution.turn, default: []].append(execution) }
+
+  func keep(_ response: RunningResponse) {
+    if response.request.isStored, !response.isWarmUp { begun[response.id] = response }
+  }
 
   /// It failed without any output: that counts as a refusal, and may be asked for again.
   func withdraw(_ turn: String, _ responseID: String) {

@@ -21,6 +21,12 @@ struct Refusal {
     }
   }
 
+  static var unauthorized: Refusal {
+    var error = ResponsesError(.unauthorized, "no")
+    error.httpStatus = 401
+    return Refusal(error: error)
+  }
+
   /// As of a middlebox that does not know WebSocket.
   static func blocking(_ random: inout SeededRandom) -> Refusal {
     switch random.below(6) {

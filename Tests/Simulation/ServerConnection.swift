@@ -14,13 +14,17 @@ final class ServerConnection {
   private var losses: [String: Loss] = [:]
   /// It carries one request, and there is no cache but what is stored.
   private let isHTTP: Bool
+  /// The request's API key is one that it does not take.
+  private let isUnauthorized: Bool
   /// Servers without lanes run one request at a time, whatever lane it names.
   private static let onlyLane = ""
 
   init(
-    _ server: ModelServer, _ clock: Clock, isHTTP: Bool, send: @escaping (String, String?) -> Void
+    _ server: ModelServer, _ clock: Clock, isHTTP: Bool, isUnauthorized: Bool,
+    send: @escaping (String, String?) -> Void
   ) {
     self.server = server
+    self.isUnauthorized = isUnauthorized
     self.isHTTP = isHTTP
     self.clock = clock
     self.send = send
@@ -41,15 +45,21 @@ final class ServerConnection {
 
   // MARK: Requests
 
-  func receive(_ text: [UInt8], sent: Int64) {
-    guard let request = ServerRequest(text) else {
+  func receive(_ text: [UInt8], isPriming: Bool, sent: Int64) {
+    guard var request = ServerRequest(text) else {
       return Violation.report("the client sent what is no JSON")
     }
+    if isPriming { request.turn = server.makeID("priming") }
     switch request.type {
     case _ where isHTTP: judgeHTTP(request)
     case "response.create": break
     case "response.steer": return steer(request)
     default: return Violation.report("the client sent a \(request.type)")
+    }
+    if isUnauthorized {
+      return clock.after(5) { [self] in
+        send(#"{"type":"error","status":401,"error":{"code":"invalid_api_key","message":"no"}}"#, request.turn)
+      }
     }
     let streamID = request.streamID
     if streamID != nil, server.conditions.lanes == .refused {
@@ -196,6 +206,7 @@ final class ServerConnection {
         return end(response, name)
       }
       server.note(execution)
+      server.keep(response)
       for steer in response.steersAhead { server.noteApplied(steer.number) }
       showNext(response, name)
     }
@@ -237,6 +248,7 @@ final class ServerConnection {
     let isSteered = !response.events.isEmpty && response.ending != .failed
     if isSteered { response.output = response.shown.sorted().map { response.output[$0] } }
     lanes[name]?.running = nil
+    response.isOver = true
     endedResponses.insert(response.id)
     // The cache changes with the terminal event, as the client sees it.
     switch response.ending {

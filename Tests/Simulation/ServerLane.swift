@@ -47,6 +47,8 @@ final class RunningResponse {
   var steersAhead: [ServerLane.Steer] = []
   /// The response that it follows by itself; nil: somebody asked for it.
   var parent: String?
+  /// It has ended, whoever was told.
+  var isOver = false
   /// The first steer ends it early.
   var isInterrupted = false
 

@@ -35,18 +35,21 @@ final class SimLink {
 
   var isOpen: Bool { server != nil }
 
-  func open(_ model: ModelServer, read: @escaping ([(text: String, turn: String?)]) -> Void) {
+  func open(_ model: ModelServer, isUnauthorized: Bool, read: @escaping ([(text: String, turn: String?)]) -> Void) {
     self.read = read
     openedAt = clock.now
-    server = ServerConnection(model, clock, isHTTP: isHTTP) { [weak self] in self?.sendToClient($0, endOf: $1) }
+    server = ServerConnection(model, clock, isHTTP: isHTTP, isUnauthorized: isUnauthorized) {
+      [weak self] in self?.sendToClient($0, endOf: $1)
+    }
   }
 
   /// - Parameters:
+  ///   - isPriming: It is no caller's.
   ///   - kernel: How long the kernel takes for it; those behind wait.
   ///   - flight: How long it is under way then.
   ///   - taken: Called when the kernel has all of it.
   func sendToServer(
-    _ body: [UInt8], kernel: Int64, flight: Int64, taken: @escaping () -> Void
+    _ body: [UInt8], isPriming: Bool, kernel: Int64, flight: Int64, taken: @escaping () -> Void
   ) {
     let sent = clock.now
     let deliver = { [self] in
@@ -54,7 +57,7 @@ final class SimLink {
       lastToServer = max(lastToServer, clock.now + flight)
       clock.after(lastToServer - clock.now) { [self] in
         guard !isEnded, !isHalfOpen else { return }
-        server?.receive(body, sent: sent)
+        server?.receive(body, isPriming: isPriming, sent: sent)
       }
       taken()
     }

@@ -23,7 +23,8 @@ extension World {
       machine.fork(source.id, as: agent.id, now: now)
     } else {
       machine.open(
-        agent.id, settings: agent.settings(turn: ""), route: RouteID(1), dialect: dialect, now: now)
+        agent.id, settings: agent.settings(turn: ""), route: RouteID(1), dialect: dialect,
+        asksForKey: conditions.asksForKey, now: now)
       if random.oneIn(4) { machine.connect(agent.id, now: now) }
     }
     agents[agent.id] = agent
@@ -64,6 +65,9 @@ extension World {
     if hasFaults { turn.resendsMax = [0, 1, 4, 4][random.below(4)] }
     // Who has no limit may wait for as long as the server asks.
     turn.total = hasFaults && !random.oneIn(8) ? 15_000 : .max
+    let ownTransport: TransportChoice? =
+      conditions.mixesTransports && random.oneIn(2) ? [.webSocket, .http, .automatic][random.below(3)] : nil
+    turn.transport = ownTransport ?? conditions.transport
     turn.input = newItems(agent, turn)
     let limits = TurnLimits(
       firstEvent: random.oneIn(10) && hasFaults ? Int64(random.below(60)) : 10_000, eventGap: 10_000,
@@ -75,10 +79,11 @@ extension World {
       return Violation.report("input refused: \(error)")
     }
     trace(
-      "\(turn.tag) of session \(agent.id.value) starts\(turn.isWarmUp ? ", a warm-up" : "")\(turn.changedHistory == nil ? "" : ", another history")")
+      "\(turn.tag) of session \(agent.id.value) starts\(ownTransport.map { ", over \($0)" } ?? "")\(turn.isWarmUp ? ", a warm-up" : "")\(turn.changedHistory == nil ? "" : ", another history")")
     let request = TurnRequest(
       id: id, content: content, settings: agent.settings(turn: turn.tag), isWarmUp: turn.isWarmUp,
-      isStrict: turn.isStrict, isAbandoningCalls: turn.isAbandoning, limits: limits,
+      isStrict: turn.isStrict, isAbandoningCalls: turn.isAbandoning,
+      transport: ownTransport, limits: limits,
       recovery: recovery(turn))
     machine.start(request, in: agent.id, now: now)
     perform()
@@ -169,6 +174,7 @@ extension World {
     let text = #"{"type":"message","role":"user","content":"steer-\#(id.value)"}"#
     guard let input = try? TurnInput(json: Array("[\(text)]".utf8)) else { return }
     steers[id] = SimSteer(id, turn.agent, item: items.intern(text))
+    turn.isSteered = true
     trace("steer-\(id.value) for \(turn.tag)")
     machine.steer(
       turn.id, as: id, input, responseID: random.oneIn(2) && turn.ends == 0 ? turn.responseID : "", now: now)
@@ -193,6 +199,7 @@ extension World {
     let successor = SimTurn(
       second, tag: ServerConnection.successor(of: turn.tag), turn.agent, wanted: turn.wanted, start: clock.now)
     successor.resendsMax = 0
+    successor.transport = turn.transport
     successor.parent = turn.responseID
     successor.connection = turn.connection
     add(successor)

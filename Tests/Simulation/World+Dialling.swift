@@ -6,11 +6,13 @@ extension World {
     let link = SimLink(connection, clock)
     links[connection.id] = link
     judgeDial(connection)
+    noteDialKey(connection)
     clock.after(Int64(random.below(100))) { [self] in
       guard links[connection.id] === link else { return }
       if let refusal = refusal(of: connection) { return refuse(connection, refusal) }
-      link.open(server) { [self] in read($0, link) }
+      link.open(server, isUnauthorized: isKeyRefused(connection)) { [self] in read($0, link) }
       hasConnected = true
+      noteAcceptedKey(connection)
       if !link.isHTTP {
         blockedSince = nil
         watchAge(link)
@@ -23,12 +25,14 @@ extension World {
 
   private func refusal(of connection: Connection) -> Refusal? {
     if connection.transport == .webSocket, let blockade { return blockade }
+    if connection.transport == .webSocket, isKeyRefused(connection) { return Refusal.unauthorized }
     return hasFaults && random.oneIn(8) ? Refusal.any(connection.transport, &random) : nil
   }
 
   private func refuse(_ connection: Connection, _ refusal: Refusal) {
     links[connection.id] = nil
     trace("  connection \(connection.id.value) not made: \(refusal.error.status) \(refusal.error.httpStatus)")
+    if refusal.error.httpStatus == 401 { noteRefusedKey(connection) }
     if refusal.error.retryAfterMilliseconds != nil {
       // Of whoever waits for it.
       for turn in turns.values where turn.ends == 0 { turn.mayBeToldToWait = true }
@@ -73,21 +77,24 @@ extension World {
     }
     guard connection.transport == .webSocket else {
       // Nothing has blocked it for longer than the client takes to find that out.
-      if conditions.transport == .automatic, !hasFaults,
+      if conditions.transport == .automatic, !hasFaults, !conditions.mixesTransports,
         clock.now > max(Self.faultsEnd, lastJump) + Self.probeInterval + 1_000
       {
         Violation.report("connection \(connection.id.value) is over HTTP, though there is WebSocket again")
       }
       return
     }
-    if let blockedSince, conditions.transport == .automatic, old == 0 {
+    // What was to be dialled before may wait for its key.
+    let isDecidedNow = !conditions.mixesTransports && !conditions.asksForKey
+    if let blockedSince, conditions.transport == .automatic, isDecidedNow, old == 0 {
       if !connection.isProbe {
         Violation.report("connection \(connection.id.value) is dialled, though no WebSocket is to be had")
-      } else if clock.now - blockedSince < Self.probeInterval {
+      } else if clock.now - blockedSince < Self.probeInterval, keys.dialled[connection.id] == nil {
         Violation.report("WebSocket is tried again after \(clock.now - blockedSince)")
       }
     }
-    guard !connection.isProbe else { return }
+    // Keys that come late make dials come together.
+    guard !connection.isProbe, !conditions.asksForKey else { return }
     dials.append(clock.now)
     for (count, time) in dials.suffix(100).reversed().enumerated() {
       let allowed = conditions.connectBurst + Int((clock.now - time) / conditions.connectInterval) + 1
@@ -128,7 +135,8 @@ extension World {
       !turn.agent.manner.steers, !turn.agent.manner.isHasty
     else { return }
     if !turn.resends.isEmpty { Violation.report("\(turn.tag) was sent again without a fault: \(turn.resends)") }
-    if let sent = turn.sentAt, sent > turn.start {
+    // It may wait for its context to be prepared.
+    if let sent = turn.sentAt, sent > turn.start, !conditions.primes {
       Violation.report("\(turn.tag) waited \(sent - turn.start) to be sent")
     }
   }
@@ -140,7 +148,7 @@ extension World {
 
   /// What passes, and what another connection cures, is not the caller's matter while there are tries left.
   func judgeGivenUp(_ turn: SimTurn, _ error: ResponsesError) {
-    if conditions.transport == .automatic,
+    if turn.transport == .automatic,
       error.status == .handshake || Refusal.blockingStatuses.contains(error.httpStatus)
     {
       Violation.report("\(turn.tag) ended with \(error.status) \(error.httpStatus), though there is HTTP")

@@ -30,7 +30,7 @@ extension World {
   private func commit(_ turn: SimTurn, _ end: TurnEnd) {
     let agent = turn.agent
     let executions = server.executions[turn.tag] ?? []
-    if turn.isWarmUp, turn.responseID.isEmpty, conditions.transport != .webSocket { return keep(turn) }
+    if turn.isWarmUp, turn.responseID.isEmpty, turn.transport != .webSocket { return keep(turn) }
     guard let execution = executions.first(where: { $0.responseID == turn.responseID }) else {
       return Violation.report("\(turn.tag) ended well with a response that was not made for it")
     }
@@ -53,6 +53,7 @@ extension World {
     agent.isInterrupted = false
     agent.hasLane = conditions.lanes == .supported && (conditions.areLanesKnown || isEchoSeen)
     agent.lastConnection = turn.connection
+    agent.lastEnd = clock.now
     agent.isChainStored = turn.isStored && (!end.stats.isDelta || agent.isChainStored)
   }
 
@@ -111,6 +112,7 @@ extension World {
   /// The whole history goes out again only where it must.
   private func judgeFullResend(_ turn: SimTurn, _ end: TurnEnd) {
     guard let reason = end.stats.fullReason else { return }
+    if reason == .rotated { judgeUnprimed(turn) }
     switch reason {
     case .first, .notFound, .unfinishedCall, .prefixChanged, .instructionsChanged, .callsAbandoned,
       .compacted, .restored, .rotated:
@@ -183,8 +185,10 @@ extension World {
   private func judgeWhatWasTold(_ turn: SimTurn, _ end: TurnEnd) {
     // 2: its own events, in order.
     if let problem = turn.orderProblem { Violation.report("\(turn.tag): \(problem)") }
-    if turn.resends.count > turn.resendsMax
+    let newKeys = turn.resends.count { $0 == "key_refused" }
+    if newKeys > 1 || turn.resends.count - newKeys > turn.resendsMax
       || turn.resends.count(where: { $0 == "previous_response_not_found" }) > 1
+      || turn.resends.count(where: { $0 == "lane_refused" }) > 1
     {
       Violation.report("\(turn.tag) was sent again too often: \(turn.resends)")
     }
@@ -194,7 +198,12 @@ extension World {
       Violation.report("\(turn.tag) was replayed under \(turn.replay)")
     }
     judgePace(turn)
+    judgeLookup(turn, end)
     guard let error = end.error, end.outcome == .failed, !turn.isStrict else { return }
+    judgeKey(turn, error)
+    if error.param == "stream_id", turn.resends.count < turn.resendsMax {
+      Violation.report("\(turn.tag) ended because of the lane's name")
+    }
     judgeGivenUp(turn, error)
     guard turn.resends.isEmpty, turn.resendsMax > 0 else { return }
     // What the client can repair by itself is not the caller's matter.
@@ -203,8 +212,6 @@ extension World {
       Violation.report("\(turn.tag) ended with \(error.status)")
     case .connectionLost, .peerClosed:
       if error.execution == .notSent, hasConnected, hasTime(turn) { Violation.report("\(turn.tag) was not sent, nor sent again") }
-    case .api where error.param == "stream_id":
-      Violation.report("\(turn.tag) ended because of the lane's name")
     default: break
     }
   }
@@ -225,7 +232,7 @@ extension World {
       if let error = turn.end?.error, !executions.isEmpty, error.execution < .unknown {
         Violation.report("\(turn.tag) ran, but its error says \(error.execution)")
       }
-      if let error = turn.end?.error, !turn.hadOutput, error.execution > .unknown {
+      if let error = turn.end?.error, !turn.hadOutput, turn.lookup == nil, error.execution > .unknown {
         Violation.report("\(turn.tag) showed nothing, but its error says \(error.execution)")
       }
       for execution in runs[turn.parent] ?? [] { judge(execution, of: turn) }

@@ -11,7 +11,10 @@ extension World {
       if let ended { noteEnd(of: ended, link) }
       isGivenUp = isGivenUp || text == Self.noEvent
       if !isEchoSeen, !isGivenUp { isEchoSeen = text.holds(#""stream_id":"lane-"#) }
-      if text.utf8.count < 200, text.holds("websocket_connection_limit_reached") { link.limitTold = clock.now }
+      if text.utf8.count < 200 {
+        if text.holds("websocket_connection_limit_reached") { link.limitTold = clock.now }
+        if conditions.asksForKey, text.holds("invalid_api_key") { noteRefusedKey(connection) }
+      }
       var text = text
       text.withUTF8 { machine.receive(connection, text: UnsafeRawBufferPointer($0), now: now) }
     }
@@ -29,6 +32,9 @@ extension World {
     if let turn = turn.flatMap({ turns[$0] }) {
       turn.connection = connection.id
       turn.sentAt = clock.now
+      if turn.transport != .automatic, link.isHTTP != (turn.transport == .http) {
+        Violation.report("\(turn.tag) went over \(connection.transport), though it wants \(turn.transport)")
+      }
       judgeSending(turn)
     }
     trace("  connection \(connection.id.value) <- \(String(decoding: body.prefix(400), as: UTF8.self))")
@@ -37,7 +43,9 @@ extension World {
     }
     // Sometimes the kernel takes the message only in part, and the connection may end before the rest.
     let kernel = hasFaults && random.oneIn(10) ? Int64(random.below(200)) : 0
-    link.sendToServer(body, kernel: kernel, flight: Int64(random.below(30))) { [self] in
+    let priming = turn.flatMap { isPriming($0) ? $0 : nil }
+    if let priming { judgePriming(body, priming) }
+    link.sendToServer(body, isPriming: priming != nil, kernel: kernel, flight: Int64(random.below(30))) { [self] in
       guard let turn else { return }
       machine.flushed(turn, now: now)
       perform()
@@ -72,6 +80,9 @@ extension World {
       trace("the clock jumps")
       clock.skip(to: clock.now + Int64(random.below(4_000)))
       lastJump = clock.now
+    case 11 where conditions.asksForKey && random.oneIn(2):
+      trace("key \(keys.current) is revoked")
+      keys.revoked = keys.current
     case 10 where conditions.transport == .automatic:
       blockade = blockade == nil ? Refusal.blocking(&random) : nil
       trace("WebSocket is \(blockade == nil ? "to be had" : "blocked")")

@@ -22,6 +22,8 @@ final class World {
   /// When the client was told of the end of the turn of that name.
   var endTold: [String: Int64] = [:]
   var dials: [Int64] = []
+  var keys = SimKeys()
+  var primings: [TurnID: Agent] = [:]
   var hasFaults = true
   /// An event has shown the client that there are lanes.
   var isEchoSeen = false
@@ -59,6 +61,10 @@ final class World {
     limits.connectIntervalNanoseconds = conditions.connectInterval
     limits.idleNanoseconds = 5_000
     limits.probeNanoseconds = Self.probeInterval
+    limits.keyNanoseconds = 400
+    limits.primesRotation = conditions.primes
+    limits.primingNanoseconds = Self.primingTime
+    limits.lookupPauseNanoseconds = 100
     machine = ClientMachine(
       limits: limits, transport: conditions.transport, seed: seed, tally: tally)
   }
@@ -66,6 +72,7 @@ final class World {
   private static let stepsMax = 300_000
   static let faultsEnd: Int64 = 6_000
   static let probeInterval: Int64 = 1_500
+  static let primingTime: Int64 = 5_000
   /// Of an agent in the phase without faults.
   var lastTurns: Int { conditions.isLong ? 12 : 2 }
 
@@ -168,6 +175,8 @@ final class World {
       links[connection.id]?.isPaused = isPaused
       // When all that belongs to the same moment was done.
       if isPaused { clock.after(0) { [self] in judgePause(connection.id) } }
+    case .deliver(let id, _, _) where isPriming(id): break
+    case .end(let id, let end) where isPriming(id): primings[id]?.inputTokens += end.stats.cost.inputTokens ?? 0
     case .deliver(let id, let batch, _):
       guard let turn = turns[id] else { return Violation.report("events of no turn") }
       if turn.ends > 0 { Violation.report("\(turn.tag): events after its end") }
@@ -180,17 +189,10 @@ final class World {
     case .end(let id, let end): ended(id, end)
     case .steered(let id, let state): steered(id, state)
     case .succeeded(let first, let second): succeeded(first, second)
-    // Whoever is asked has a key at once.
-    case .askForKey(let route, _): clock.after(0) { [self] in
-      machine.keyArrived(on: route, nil, now: now)
-      perform()
-    }
-    // Its HTTP is out of order.
-    case .lookUp(let id, _, _): clock.after(0) { [self] in
-      machine.lookedUp(id, .failure(ResponsesError(.api, "There is no such response.")), now: now)
-      perform()
-    }
-    case .routeEnded, .connectEnded, .forgetKeyRequest, .keyAwaited, .post, .errandFailed: break
+    case .askForKey(_, let isRefused): askForKey(isRefused: isRefused)
+    case .forgetKeyRequest: keys.question = nil
+    case .lookUp(let id, _, let responseID): lookUp(responseID, id)
+    case .routeEnded, .connectEnded, .keyAwaited, .post, .errandFailed: break
     }
   }
 }

@@ -17,7 +17,7 @@ struct KeyDesk {
   var isAboutRefusal = false
   /// Those whose key was refused while a question was under way that does not say so: theirs is the next one.
   var waitingForNext: [KeyWaiter] = []
-  /// The question whose answer is the latest key.
+  /// The first question whose answer is the latest key; later ones may have been answered with the same.
   var latest: UInt64 = 0
   var isLatestRefused = false
 }
@@ -32,11 +32,11 @@ extension ClientMachine {
   func askForKey(_ waiter: KeyWaiter, on route: RouteID, isRefused: Bool = false, _ now: Instant) {
     var desk = keyDesks[route] ?? KeyDesk()
     if isRefused { desk.isLatestRefused = true }
-    if isRefused, desk.question != nil, !desk.isAboutRefusal {
+    if desk.isLatestRefused, desk.question != nil, !desk.isAboutRefusal, holds(.refusedMeanwhileAsksNext) {
       desk.waitingForNext.append(waiter)
     } else {
       desk.waiting.append(waiter)
-      if desk.question == nil { ask(&desk, on: route, now) }
+      if desk.question == nil || !holds(.keyQuestionIsShared) { ask(&desk, on: route, now) }
     }
     keyDesks[route] = desk
   }
@@ -44,7 +44,7 @@ extension ClientMachine {
   private func ask(_ desk: inout KeyDesk, on route: RouteID, _ now: Instant) {
     lastKeyQuestion += 1
     desk.question = lastKeyQuestion
-    desk.isAboutRefusal = desk.isLatestRefused
+    desk.isAboutRefusal = desk.isLatestRefused && holds(.refusedKeyIsTold)
     counters.keyRequestCount += 1
     if desk.isAboutRefusal { counters.refusedKeyCount += 1 }
     actions.append(.askForKey(route, isRefused: desk.isAboutRefusal))
@@ -61,10 +61,13 @@ extension ClientMachine {
   }
 
   /// The answer to `askForKey`; nil: the shell has the key now.
-  package func keyArrived(on route: RouteID, _ error: ResponsesError?, now: Instant) {
+  /// - Parameter isSame: It is the one that it had before.
+  package func keyArrived(
+    on route: RouteID, _ error: ResponsesError?, isSame: Bool = false, now: Instant
+  ) {
     guard var desk = keyDesks[route], let question = desk.question else { return }
     desk.question = nil
-    if error == nil {
+    if error == nil, !isSame || desk.latest == 0 {
       desk.latest = question
       desk.isLatestRefused = false
     }
@@ -102,7 +105,10 @@ extension ClientMachine {
   /// True: the connection's key was refused, and it is dialled again with another.
   func askAgain(_ connection: Connection, _ error: ResponsesError, _ now: Instant) -> Bool {
     let route = connection.route
-    guard route.asksForKey, error.isAboutKey, !connection.hasAskedAgain, route.sessionCount > 0
+    guard route.asksForKey, error.isAboutKey else { return false }
+    // Whoever asks next is to say so.
+    noteRefusedKey(of: connection)
+    guard route.sessionCount > 0, !connection.hasAskedAgain || !holds(.anotherKeyOnce), holds(.refusedKeyIsReplaced)
     else { return false }
     connection.hasAskedAgain = true
     askForKey(
@@ -111,7 +117,16 @@ extension ClientMachine {
   }
 
   /// Whether no newer key has come meanwhile.
-  func isLatestKey(_ number: UInt64, on route: RouteID) -> Bool { keyDesks[route]?.latest == number }
+  func isLatestKey(_ number: UInt64, on route: RouteID) -> Bool {
+    guard let desk = keyDesks[route] else { return false }
+    return number >= desk.latest && number > 0
+  }
+
+  /// It may have been refused before for what has passed.
+  func noteAcceptedKey(of connection: Connection) {
+    guard connection.route.asksForKey, isLatestKey(connection.keyNumber, on: connection.routeID) else { return }
+    keyDesks[connection.routeID]?.isLatestRefused = false
+  }
 
   func noteRefusedKey(of connection: Connection) {
     guard isLatestKey(connection.keyNumber, on: connection.routeID) else { return }
@@ -119,7 +134,7 @@ extension ClientMachine {
   }
 
   func expireKeyQuestion(_ question: UInt64, on route: RouteID, _ now: Instant) {
-    guard keyDesks[route]?.question == question else { return }
+    guard keyDesks[route]?.question == question, holds(.keyQuestionExpires) else { return }
     actions.append(.forgetKeyRequest(route))
     let seconds = limits.keyNanoseconds / 1_000_000_000
     keyArrived(

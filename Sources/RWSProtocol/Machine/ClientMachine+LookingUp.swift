@@ -8,15 +8,16 @@ import RWSJSON
 ///                                 │      └─┘ it runs: again after a pause, within the turn's time
 ///                                 └──not found, no answer──▶ the error of the connection
 extension ClientMachine {
-  private static let lookupPause: Int64 = 500_000_000
-  private static let lookupPauseMax: Int64 = 4_000_000_000
+  /// The longest pause is eight times the first one.
+  private static let pauseDoublingsMax = 3
 
   /// False: there is nothing to look for.
   func lookUp(_ turn: ActiveTurn, _ seat: Seat, after error: ResponsesError, _ now: Instant) -> Bool {
     guard turn.request.settings.isStored, !turn.request.isWarmUp, turn.isCreated,
       LookedUpResponse.isPlainID(turn.responseID),
       // A successor may have gone on from it.
-      turn.steers.isEmpty, error.status == .connectionLost || error.status == .peerClosed
+      turn.steers.isEmpty, error.status == .connectionLost || error.status == .peerClosed,
+      holds(.storedIsLookedUp)
     else { return false }
     turn.phase = .lookingUp(seat, since: now, error: error)
     let id = ErrandID(lookup: turn.request.id)
@@ -41,8 +42,9 @@ extension ClientMachine {
       switch response.state {
       case .runs:
         errands[id]?.attempt = 0
-        let pause = min(Self.lookupPause << Int64(min(errands[id]?.polls ?? 0, 8)), Self.lookupPauseMax)
+        let pause = limits.lookupPauseNanoseconds << Int64(min(errands[id]?.polls ?? 0, Self.pauseDoublingsMax))
         errands[id]?.polls += 1
+        guard holds(.runningIsLookedUpAgain) else { return }
         alarms.add(.errand(id), at: now.advanced(byNanoseconds: pause))
       case .ended(let event):
         errands[id] = nil

@@ -88,7 +88,7 @@ extension ClientMachine {
     // Over HTTP each response has a connection of its own.
     if required != .http, route.seat(session, over: required) { return true }
     let mayDial = route.mayDial
-    let replaced = mayDial ? nil : route.deserted
+    let replaced = mayDial ? nil : route.deserted ?? required.flatMap(route.unused)
     if mayDial || replaced != nil {
       let wanted = session.active?.request.transport
       let transport =
@@ -104,7 +104,7 @@ extension ClientMachine {
       if let replaced { abandon(replaced, now) }
       return route.place(session, on: dial(route, over: transport, now))
     }
-    return required != .http && route.squeezeIn(session)
+    return required != .http && route.squeezeIn(session, over: required)
   }
 
   /// Cancelled responses go with it.

@@ -13,7 +13,7 @@ extension ClientMachine {
     guard limits.primesRotation, session.isIdle, !session.isClosed, let anchor = chain.anchor, !anchor.isStored,
       // Nothing may follow a call but its output.
       chain.history.openCalls.isEmpty, !chain.history.isEmpty,
-      now.nanoseconds(since: session.lastUse) <= limits.primingNanoseconds
+      now.nanoseconds(since: session.lastUse) <= limits.primingNanoseconds, holds(.movedIsPrimed)
     else { return }
     let lastUse = session.lastUse
     let id = TurnID(Self.primingIDs | nextSuccessor)

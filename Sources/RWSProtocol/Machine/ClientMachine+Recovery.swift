@@ -43,7 +43,9 @@ extension ClientMachine {
   /// A request that the server refused; nothing was generated for it that anybody saw.
   func resend(_ turn: ActiveTurn, refusedWith error: ResponsesError, _ now: Instant) -> Bool {
     let hasLostAnchor = error.isAboutAnchor && turn.stats.isDelta
-    guard let seat = turn.seat, resend(turn, after: .refused(error), now) else { return false }
+    guard let seat = turn.seat else { return false }
+    if error.isAboutKey { noteRefusedKey(of: seat.connection) }
+    guard resend(turn, after: .refused(error), now) else { return false }
     let session = turn.session
     // A refused continuation evicts what it referred to, a refused fork does not (protocol.md, The server's cache).
     if turn.forkedFrom == nil { seat.connection[seat.lane].evict(.failed) }
@@ -52,7 +54,6 @@ extension ClientMachine {
     if hasLostAnchor {
       session.chain.dropAnchor(.notFound)
     }
-    if error.isAboutKey { noteRefusedKey(of: seat.connection) }
     if error.isAboutLanes, session.route.lanes != .supported { session.route.lanes = .unsupported }
     if error.code == "websocket_stream_limit_reached" { seat.connection.isFull = true }
     if seat.connection.isFull || seat.lane > 0 && session.route.lanes == .unsupported {

@@ -7,11 +7,8 @@ extension ClientMachine {
   func requiredTransport(_ session: SessionState) -> Transport? {
     guard let turn = session.active else { return nil }
     if turn.isTooLargeForWebSocket { return .http }
-    switch turn.request.transport {
-    case .webSocket: return .webSocket
-    case .http: return .http
-    case .automatic, nil: return nil
-    }
+    // Also where the turn has no choice of its own: the one before may have left a seat over its own.
+    return holds(.transportIsKept) ? transports.required(turn.request.transport) : nil
   }
 
   func mayFallBack(_ session: SessionState) -> Bool {

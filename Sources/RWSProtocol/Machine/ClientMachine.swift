@@ -239,6 +239,7 @@ package final class ClientMachine {
     connection.route.hasConnected = true
     if connection.transport == .webSocket {
       noteAvailable()
+      noteAcceptedKey(of: connection)
       counters.connectionCount += 1
       if holds(.oldIsLeft) { watchAge(connection, now) }
     }

@@ -18,7 +18,6 @@ package enum Rule: Int, CaseIterable, Sendable {
   case notSentIsResent
   case ageLimitIsResent
   case refusedNameIsResent
-  case resentOnce
   case resendsAreBounded
   case replayFollowsPolicy
   case transientIsRetried
@@ -64,11 +63,26 @@ package enum Rule: Int, CaseIterable, Sendable {
   case retiredIsClosed
   case oldIsLeft
   case replacementOpensFirst
+  case movedIsPrimed
 
   // HTTP where no WebSocket is to be had.
   case blockedFallsBack
   case blockedIsRemembered
   case blockedIsProbed
+  case transportIsKept
+  case unusedGivesWay
+
+  // Stored responses that were lost.
+  case storedIsLookedUp
+  case runningIsLookedUpAgain
+
+  // API keys that are asked for.
+  case keyQuestionIsShared
+  case keyQuestionExpires
+  case refusedKeyIsReplaced
+  case refusedKeyIsTold
+  case refusedMeanwhileAsksNext
+  case anotherKeyOnce
 
   // Slow readers.
   case fullQueuePauses

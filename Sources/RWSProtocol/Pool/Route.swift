@@ -6,7 +6,8 @@
 /// 3. Else a new connection is dialled, within the bounds on their number and rate.
 /// 4. Else it joins one with more sessions; then it takes the lane of the session that has been idle the longest.
 /// 5. Before that, a connection gives way on which nothing but cancelled responses run on.
-/// 6. Else it waits, first come, first served.
+/// 6. So does one on which nothing runs, if the session's turn wants a transport that there is no other place for.
+/// 7. Else it waits, first come, first served.
 final class Route {
   let id: RouteID
   let dialect: Dialect
@@ -87,28 +88,47 @@ final class Route {
     }
   }
 
+  /// By rule 6.
+  func unused(dialling transport: Transport) -> Connection? {
+    guard counted <= limits.connectionsMax else { return nil }
+    return connections.first {
+      // Over HTTP each response has a connection of its own.
+      ($0.transport != transport || transport == .http) && $0.isServing && $0.state != .aging && $0.isAbandoned
+        && $0.seatedSessions.allSatisfy(\.isIdle) && holds(.unusedGivesWay)
+    }
+  }
+
   /// Sessions between two turns lose their cache with it; that is less than that nobody can send any more.
   private func holdsNobody(_ connection: Connection) -> Bool {
     connection.tenants == 0 || !connection.isUsable && connection.seatedSessions.allSatisfy(\.isIdle)
   }
 
   /// Seats the session by rule 4.
-  func squeezeIn(_ session: SessionState) -> Bool {
-    let usable = connections.filter { $0.state == .open && $0.isUsable }
+  func squeezeIn(_ session: SessionState, over transport: Transport?) -> Bool {
+    let usable = connections.filter {
+      $0.state == .open && $0.isUsable && (transport == nil || $0.transport == transport)
+    }
     for connection in usable {
       if place(session, on: connection) { return true }
     }
-    var longestIdle: (seat: Seat, lastUse: Instant)?
+    var longestIdle: (tenant: SessionState, seat: Seat, lastUse: Instant)?
     for connection in usable {
       for tenant in connection.seatedSessions where tenant.isIdle {
         guard let seat = tenant.seat, connection[seat.lane].pendingForks == 0 else { continue }
         if let found = longestIdle, found.lastUse <= tenant.lastUse { continue }
-        longestIdle = (seat, tenant.lastUse)
+        longestIdle = (tenant, seat, tenant.lastUse)
       }
     }
-    guard let (seat, _) = longestIdle, holds(.longestIdleGivesLane) else { return false }
+    guard let (tenant, seat, lastUse) = longestIdle, holds(.longestIdleGivesLane) else { return false }
     seat.connection[seat.lane].evict(.laneReused)
-    seat.connection.admit(session, to: seat.lane)
+    guard lanes == .unsupported, seat.lane > 0 else {
+      seat.connection.admit(session, to: seat.lane)
+      return true
+    }
+    // It got its name before the server said that it knows none.
+    seat.connection.dismiss(tenant, now: lastUse)
+    seat.connection[0].evict(.laneReused)
+    seat.connection.admit(session, to: 0)
     return true
   }
 

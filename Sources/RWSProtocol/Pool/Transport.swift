@@ -47,6 +47,15 @@ struct TransportPolicy {
     }
   }
 
+  /// What nothing else may take the place of; nil: whatever can be had.
+  func required(_ own: TransportChoice?) -> Transport? {
+    switch own ?? choice {
+    case .webSocket: .webSocket
+    case .http: .http
+    case .automatic: nil
+    }
+  }
+
   func isAutomatic(_ own: TransportChoice?) -> Bool { own ?? choice == .automatic }
 
   mutating func block() { isBlocked = true }

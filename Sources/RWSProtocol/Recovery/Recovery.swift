@@ -121,18 +121,21 @@ struct Recovery {
     let route = turn.session.route
     // The server may have appended the input to the conversation (protocol.md, Full replay 8).
     guard !turn.hasOutput, !turn.request.settings.hasConversation else { return nil }
-    func isNew(_ cause: Cause) -> Bool { !turn.hasUsed(cause) || !route.holds(.resentOnce) }
     if !turn.isCreated {
-      if error.isAboutKey, route.asksForKey, turn.seat?.connection.transport == .http, isNew(.key) {
+      if error.isAboutKey, route.asksForKey, turn.seat?.connection.transport == .http,
+        !turn.hasUsed(.key) || !route.holds(.anotherKeyOnce)
+      {
         return .key
       }
-      if error.isAboutAnchor, turn.stats.isDelta, isNew(.notFound) {
+      // Then its chain has no anchor any more: it cannot come to this again. Nor can a turn have a lane's name when it is
+      // known that there are none.
+      if error.isAboutAnchor, turn.stats.isDelta {
         return route.holds(.notFoundIsResent) ? .notFound : nil
       }
       if error.status == .connectionLimit { return route.holds(.ageLimitIsResent) ? .ageLimit : nil }
       if error.code == "websocket_stream_limit_reached" { return .laneLimit }
       if error.isAboutLanes, (turn.seat?.lane ?? 0) > 0, route.lanes != .supported {
-        return isNew(.laneName) && route.holds(.refusedNameIsResent) ? .laneName : nil
+        return route.holds(.refusedNameIsResent) ? .laneName : nil
       }
     }
     // Nothing was generated, or nothing that anybody saw (protocol.md, Errors).

@@ -87,9 +87,9 @@ import Testing
     #expect(driver.ends[turn]?.error?.status == .unauthorized)
     #expect(driver.keyQuestions.count == 2)
     #expect(driver.machine.counters.refusedKeyCount == 1)
-    // A new turn begins anew.
+    // A new turn begins anew; what was refused twice is told too.
     try driver.start(#""again""#, in: session)
-    #expect(driver.keyQuestions.count == 3)
+    #expect(driver.keyQuestions.map(\.isRefused) == [false, true, true])
   }
 
   @Test("403 and the like are not about the key")
@@ -112,6 +112,43 @@ import Testing
     driver.giveKey()
     driver.lose(refusal, driver.connects[0])
     #expect(driver.keyQuestions.map(\.isRefused) == [false, false, false])
+  }
+
+  @Test("a key that was given twice is refused as the latest, whichever connection it was for")
+  func givenTwice() throws {
+    let other = driver.openSession(route: 2, asksForKey: true)
+    try driver.start(#""a""#, in: session)
+    driver.giveKey()
+    try driver.start(#""b""#, in: other)
+    driver.giveKey(isSame: true)
+    driver.lose(refusal, driver.connects[0])
+    #expect(driver.keyQuestions.map(\.isRefused) == [false, false, true])
+    // What has passed with it since then was no wrong key.
+    machineOpens(driver.connects[1])
+    driver.giveKey(ResponsesError(.apiKey, "no key today"))
+    try driver.start(#""c""#, in: session)
+    #expect(driver.keyQuestions.last?.isRefused == false)
+  }
+
+  private func machineOpens(_ connection: Connection) {
+    driver.machine.opened(connection, now: driver.now)
+  }
+
+  @Test("over HTTP: who is refused while a question is under way that does not know of it waits for the next")
+  func refusedMeanwhileOverHTTP() throws {
+    let driver = try MachineDriver(transport: .http)
+    let one = driver.openSession(route: 2, asksForKey: true)
+    let other = driver.openSession(route: 2, asksForKey: true)
+    try driver.start(#""a""#, in: one)
+    driver.giveKey()
+    driver.open()
+    try driver.start(#""b""#, in: other)
+    driver.receive([Wire.error("invalid_api_key", status: 401)], on: driver.connects[0])
+    driver.giveKey(isSame: true)
+    #expect(driver.connects.count == 2)
+    #expect(driver.keyQuestions.map(\.isRefused) == [false, false, true])
+    driver.giveKey()
+    #expect(driver.connects.count == 3)
   }
 
   @Test("a refusal while a question is under way that does not know of it gets a question of its own")

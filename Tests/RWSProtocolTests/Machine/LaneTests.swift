@@ -242,4 +242,25 @@ import Testing
     driver.setUnread(false, slow)
     #expect(driver.pauses == [true, false, true, false])
   }
+
+  @Test("who takes an idle session's place gets no lane name that is known to be refused")
+  func refusedNameIsNotReused() throws {
+    var limits = PoolLimits()
+    limits.connectionsMax = 3
+    let driver = try MachineDriver(limits: limits)
+    try driver.start(#""a""#)
+    let probing = try driver.start(#""b""#, in: driver.openSession())
+    driver.connect(driver.openSession())
+    driver.open()
+    let request = try #require(driver.request(probing))
+    #expect(request.lane != nil)
+    driver.receive(
+      [#"{"type":"error","status":400,"error":{"code":"unknown_parameter","param":"stream_id","message":"no"}}"#],
+      on: request.connection)
+    #expect(driver.request(probing)?.lane == nil)
+    let turn = try driver.start(#""c""#, in: driver.openSession())
+    let third = try #require(driver.request(turn))
+    #expect(third.connection === driver.connects[2])
+    #expect(third.lane == nil)
+  }
 }

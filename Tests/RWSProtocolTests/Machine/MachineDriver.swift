@@ -77,8 +77,8 @@ final class MachineDriver {
   }
 
   /// Answers the question that is under way.
-  func giveKey(_ error: ResponsesError? = nil, route: UInt64 = 2) {
-    machine.keyArrived(on: RouteID(route), error, now: now)
+  func giveKey(_ error: ResponsesError? = nil, isSame: Bool = false, route: UInt64 = 2) {
+    machine.keyArrived(on: RouteID(route), error, isSame: isSame, now: now)
     drain()
   }
 

@@ -51,4 +51,63 @@ import Testing
     #expect(driver.connects.last?.transport == .webSocket)
     #expect(driver.machine.counters.fallbackCount == 1)
   }
+
+  @Test("a turn without a choice of its own is the client's, whatever seat the one before has left")
+  func seatLeftOver() throws {
+    let driver = try MachineDriver(lanes: .supported)
+    let warmUp = try driver.start(#""a""#, isWarmUp: true, transport: .http)
+    driver.open()
+    #expect(driver.ends[warmUp]?.outcome == .completed)
+    let turn = try driver.start(#""b""#)
+    #expect(driver.connects.map(\.transport) == [.http, .webSocket])
+    #expect(driver.request(turn) == nil)
+  }
+
+  private func crowded() throws -> MachineDriver {
+    var limits = PoolLimits()
+    limits.connectionsMax = 1
+    return try MachineDriver(lanes: .supported, limits: limits)
+  }
+
+  @Test("at the limit of connections, one on which nothing runs gives way to a turn over HTTP")
+  func unusedGivesWay() throws {
+    let driver = try crowded()
+    try driver.start(#""a""#)
+    driver.open()
+    let other = try driver.start(#""b""#, in: driver.openSession(), transport: .http)
+    #expect(driver.closes.isEmpty)
+    driver.answer("r1")
+    #expect(driver.closes.count == 1)
+    #expect(driver.connects.map(\.transport) == [.webSocket, .http])
+    driver.open()
+    driver.answer(try #require(driver.request(other)), "r2")
+    #expect(driver.ends[other]?.outcome == .completed)
+  }
+
+  @Test("nor does it wait behind responses of cancelled turns, or for another's HTTP connection that carries nothing")
+  func nothingWaitedFor() throws {
+    let driver = try crowded()
+    let cancelled = try driver.start(#""a""#)
+    driver.open()
+    driver.connect(driver.openSession())
+    driver.cancel(cancelled)
+    let session = driver.openSession()
+    try driver.start(#""b""#, in: session, isWarmUp: true, transport: .http)
+    #expect(driver.closes.map(\.transport) == [.webSocket])
+    driver.open()
+    try driver.start(#""c""#, in: driver.openSession(), transport: .http)
+    #expect(driver.closes.map(\.transport) == [.webSocket, .http])
+    #expect(driver.connects.last?.transport == .http)
+  }
+
+  @Test("a turn that wants a WebSocket takes no lane of an HTTP connection")
+  func noLaneOfHTTP() throws {
+    let driver = try crowded()
+    try driver.start(#""a""#, isWarmUp: true, transport: .http)
+    driver.open()
+    let turn = try driver.start(#""b""#, in: driver.openSession())
+    #expect(driver.connects.map(\.transport) == [.http, .webSocket])
+    driver.open()
+    #expect(driver.request(turn)?.connection.transport == .webSocket)
+  }
 }
