@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import RWSWebSocket
 
 package protocol ListenerDelegate: AnyObject {
   /// A connection came; set its delegate in this call. (With TLS the handshake is still to come.)
@@ -18,6 +19,10 @@ package struct ListenOptions: Sendable {
   package var requestTimeoutNanoseconds: Int64 = 30_000_000_000
   /// Whether a connection takes another request after an answer (RFC 9112 §9.3), and so the delegate too.
   package var keepsConnections = false
+  /// How the channel itself refuses a request that the delegate never sees: malformed, too large, too slow.
+  package var refusal: @Sendable (_ status: Int, _ explanation: String) -> HTTPAnswer = {
+    HTTPAnswer(status: $0, body: Array($1.utf8))
+  }
   /// Puts something between a client and its channel: takes the accepted descriptor, and gives the one to
   /// serve instead.
   package var onAccept: (@Sendable (_ accepted: Int32) throws(NetworkFailure) -> Int32)?

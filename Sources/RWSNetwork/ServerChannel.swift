@@ -62,6 +62,7 @@ package final class ServerChannel {
   private let requestBodyBytes: Int
   private let requestTimeout: Int64
   private let keepsConnections: Bool
+  private let refusal: @Sendable (_ status: Int, _ explanation: String) -> HTTPAnswer
   /// Of the request under way.
   private var isKept = false
   private var hasAnswered = false
@@ -84,6 +85,7 @@ package final class ServerChannel {
     requestBodyBytes = options.requestBodyBytes
     requestTimeout = options.requestTimeoutNanoseconds
     keepsConnections = options.keepsConnections
+    refusal = options.refusal
     let stream = try Self.open(descriptor, options.tls, on: loop, owner: nil)
     self.stream = stream
     stream.transfer(to: self)
@@ -149,7 +151,7 @@ package final class ServerChannel {
     guard case .deciding = state else { return }
     guard isKept else { return end(with: answer) }
     do throws(HTTPWriteError) {
-      try answer.write(to: &output, closes: false)
+      try answer.write(to: &output, closes: false, isHead: isHead)
     } catch {
       return end(with: HTTPAnswer(status: 500))
     }
@@ -212,6 +214,8 @@ package final class ServerChannel {
   }
 
   private var isHTTP11 = true
+  /// RFC 9110 §9.3.2: the answer to HEAD has no body.
+  private var isHead = false
 
   private func flush() {
     guard case .answering(let answer) = state, let stream else { return }
@@ -244,7 +248,7 @@ package final class ServerChannel {
     guard let stream else { return }
     var output = ByteBuffer(bytesMax: .max)
     do throws(HTTPWriteError) {
-      try answer.write(to: &output)
+      try answer.write(to: &output, isHead: isHead)
     } catch {
       // Fields that would break the head: the client learns that much.
       try? HTTPAnswer(status: 500).write(to: &output)
@@ -327,9 +331,9 @@ package final class ServerChannel {
       state = .body(head, HTTPBodyReader(framing), [])
       if case .length(let count) = framing, count > 0 { continueIfAsked(head) }
     case .refused(let refusal):
-      end(
-        with: HTTPAnswer(
-          status: refusal.status, fields: refusal.fields, body: Array(refusal.explanation.utf8)))
+      var answer = self.refusal(refusal.status, refusal.explanation)
+      answer.fields.append(contentsOf: refusal.fields)
+      end(with: answer)
     }
   }
 
@@ -357,20 +361,19 @@ package final class ServerChannel {
         }
       }
     } catch {
-      end(with: HTTPAnswer(status: 400, body: Array(error.description.utf8)))
+      end(with: refusal(400, error.description))
     }
   }
 
   private func refuseBody() {
-    end(
-      with: HTTPAnswer(
-        status: 413, body: Array("the body is larger than \(requestBodyBytes) bytes".utf8)))
+    end(with: refusal(413, "the body is larger than \(requestBodyBytes) bytes"))
   }
 
   private func decide(_ request: ServerRequest, _ upgrade: UpgradeRequest?) {
     stopTimer()
     stream?.setReading(false)
     isHTTP11 = request.head.start.minorVersion >= 1
+    isHead = request.method == "HEAD"
     isKept =
       keepsConnections && isHTTP11
       && !request.head.fields.list("Connection", contains: "close")
@@ -386,7 +389,7 @@ package final class ServerChannel {
     switch state {
     case .head where hasAnswered && input.isEmpty: finish()
     case .head, .body:
-      end(with: HTTPAnswer(status: 408, body: Array("the request took too long".utf8)))
+      end(with: refusal(408, "the request took too long"))
     case .securing: finish()
     case .deciding, .answering, .ending, .ended: break
     }

@@ -30,14 +30,14 @@ package struct HTTPAnswer: Equatable, Sendable {
     self.fields.append("Content-Type", "application/json")
   }
 
-  /// `closes`: the connection ends after it.
+  /// `closes`: the connection ends after it; `isHead`: the body stays out (RFC 9110 §9.3.2).
   package func write(
-    to output: inout ByteBuffer, closes: Bool = true
+    to output: inout ByteBuffer, closes: Bool = true, isHead: Bool = false
   ) throws(HTTPWriteError) {
     var all = fields
     all.append("Content-Length", String(body.count))
     if closes { all.append("Connection", "close") }
-    try HTTPHead.writeAnswer(status: status, all, body: body, to: &output)
+    try HTTPHead.writeAnswer(status: status, all, body: isHead ? [] : body, to: &output)
   }
 
   /// The head alone of an answer whose body comes in parts: in chunks (RFC 9112 §7.1), or up to the end of the

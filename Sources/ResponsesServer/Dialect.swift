@@ -27,6 +27,14 @@ package struct Dialect: Equatable, Sendable {
     case codexEvents = "codex-events"
     /// `instructions` together with `previous_response_id` is a 400.
     case refusesInstructionsInChain = "no-chained-instructions"
+    /// A continuation without `instructions` has those of what it continues.
+    case sticksToInstructions = "sticky-instructions"
+    /// Only stored responses can be continued.
+    case chainsStoredOnly = "no-unstored-chains"
+    /// `previous_response_id` over HTTP is a 400, with a body of another shape.
+    case refusesChainsOverHTTP = "no-http-chains"
+    /// An upgrade without `?model=` is a 403.
+    case wantsModelInURL = "model-in-url"
     /// `store: true` is a 400.
     case refusesStore = "no-store"
     /// `generate: false` is a 400.
@@ -67,10 +75,14 @@ package struct Dialect: Equatable, Sendable {
     "openai": .openAI,
     "azure": Dialect([.noLanes]),
     "xai": Dialect(
-      [.noLanes, .untypedErrors, .refusesInstructionsInChain, .silentAgeLimit, .oneStoredID],
+      [
+        .noLanes, .untypedErrors, .refusesInstructionsInChain, .sticksToInstructions,
+        .silentAgeLimit, .oneStoredID,
+      ],
       maxAgeSeconds: 1500),
     "codex": Dialect(
-      [.codexEvents, .refusesStore, .statuslessErrors], messageBytesMax: 16 << 20),
+      [.codexEvents, .refusesStore, .refusesChainsOverHTTP, .statuslessErrors],
+      messageBytesMax: 16 << 20),
     "open-responses": Dialect([.noLanes, .refusesWarmUp]),
     "gateway-no-lanes": Dialect([.noLanes, .flatErrors]),
     "gateway-no-echo": Dialect([.noEcho]),

@@ -7,6 +7,9 @@ package struct RequestError: Error, Equatable, Sendable {
   package var param: String?
   /// What HTTP sends as header fields, and an error frame in its `headers`.
   package var headers: [Header] = []
+  package var misalignment: Misalignment?
+  /// Over HTTP its message is all that is said of it, as `{"detail":…}`.
+  var isDetailOnly = false
 
   package struct Header: Equatable, Sendable {
     package var name: String
@@ -52,6 +55,11 @@ package struct RequestError: Error, Equatable, Sendable {
 
   static func responseNotFound(_ id: String) -> RequestError {
     invalid("Response with id '\(id)' not found.", status: 404)
+  }
+
+  /// `what` only a response in the background can.
+  static func isNotInBackground(_ what: String) -> RequestError {
+    invalid("Only a response that was created with background=true can \(what) by its id.")
   }
 
   static func connectionLimitReached(seconds: Int64) -> RequestError {

@@ -150,3 +150,55 @@ def test_few_stored_responses_are_kept_if_so_asked(start):
     with pytest.raises(APIStatusError, match="404"):
         client.responses.retrieve(ids[0])
     assert client.responses.retrieve(ids[2]).id == ids[2]
+
+
+def test_xai_s_instructions_stick_and_are_not_given_twice(start, tmp_path):
+    log = tmp_path / "log"
+    with start("--dialect", "xai", "--log", str(log)).socket() as socket:
+        first = raw_turn(socket, input="one", store=True, instructions="be brief")
+        second = raw_turn(socket, input="two", store=True, previous_response_id=first.id)
+        raw_turn(socket, input="three", store=True, previous_response_id=second.id)
+        raw_turn(socket, input="other")
+        socket.send({"type": "response.create", "model": "rules", "input": "x",
+                     "instructions": "others", "previous_response_id": first.id})
+        assert "instructions" in json.loads(socket.connection.recv(30))["error"]["message"].lower()
+    seen = [json.loads(line)["instructions"] for line in log.read_text().splitlines()
+            if "executed" in line]
+    assert seen == ["be brief"] * 3 + [None]
+    assert second.response["instructions"] == "be brief"
+
+
+def test_only_stored_responses_may_be_continued(start):
+    with start("--quirk", "no-unstored-chains").socket() as socket:
+        first = socket.create("one")
+        assert socket.create("x", previous_response_id=first.id).error["code"] == (
+            "previous_response_not_found")
+        stored = socket.create("one", store=True)
+        assert socket.create("RECALL", previous_response_id=stored.id).text.startswith("RECALL users=2")
+
+
+def test_the_codex_route_takes_no_chain_over_http(start):
+    server = start("--dialect", "codex")
+    client = server.client()
+    with server.socket() as socket:
+        first = raw_turn(socket, input="one")
+        assert raw_turn(socket, input="RECALL", previous_response_id=first.id).text.startswith("RECALL users=2")
+    with pytest.raises(APIStatusError) as caught:
+        client.responses.create(
+            model="rules", input="x", store=False, previous_response_id=first.id, stream=True)
+    assert caught.value.status_code == 400
+    assert caught.value.response.json() == {"detail": "Unsupported parameter: previous_response_id"}
+    assert client.responses.create(model="rules", input="x", store=False).output_text == "ECHO: x"
+
+
+def test_the_model_may_be_wanted_in_the_url(start):
+    server = start("--quirk", "model-in-url")
+    with pytest.raises(Exception, match="403"):
+        server.socket()
+    assert server.client().responses.create(model="rules", input="hi").output_text == "ECHO: hi"
+    client = server.client()
+    with client.responses.connect(extra_query={"model": "rules"}) as connection:
+        connection.response.create(model="rules", input="hi")
+        while (event := connection.recv()).type != "response.completed":
+            pass
+    assert event.response.output_text == "ECHO: hi"

@@ -35,11 +35,12 @@ struct Execution {
     }
     if request.isWarmUp { return ModelAnswer([]) }
     var answer = Models.named(request.model).answer(
-      ModelInput(context: built.context, tools: request.callableTools))
+      request.modelInput(built.context))
     if let threshold = request.compactThreshold, prepared.usage.input > threshold {
       answer.items.insert(
         .compaction(ContextSummary(of: built.context, keepsWindow: false)), at: 0)
     }
+    if let most = request["max_output_tokens"]?.int { answer.cut(to: Int(most), counter) }
     return answer
   }
 
@@ -132,10 +133,10 @@ extension Execution {
       case .incomplete(let reason):
         state.status = "incomplete"
         state.incompleteReason = reason
-      case .failed(let code, let message):
+      case .failed(let failure):
         state.status = "failed"
         state.usage = nil
-        state.error = (code, message)
+        state.failure = failure
       }
       let json = object.json(state)
       return RunningResponse.Conclusion(
@@ -171,7 +172,10 @@ extension Execution {
       let response = CachedResponse(
         id: object.id, context: whole, renderedSettings: execution.prepared.settings,
         settingsTokens: execution.prepared.settingsTokens, tokens: usage.input + usage.output)
-      return .finished(response, output: output, json: json)
+      // A slice of the same items, unless they were compacted.
+      let isCompacted = output.contains { $0.kind == .compaction }
+      let input = isCompacted ? execution.built.context.items[...] : whole.items.dropLast(output.count)
+      return .finished(response, input: input, output: output, json: json)
     }
   }
 }

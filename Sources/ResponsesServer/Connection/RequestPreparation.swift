@@ -13,6 +13,16 @@ struct RequestPreparation {
     let work: RequestWork
   }
 
+  /// With what it has from its parent, where the dialect is such.
+  func complete(_ given: ResponseRequest, cache: ResponseCache) -> ResponseRequest {
+    guard configuration.dialect.has(.sticksToInstructions),
+      let parent = try? findParent(of: given, in: cache)
+    else { return given }
+    var request = given
+    request.inheritInstructions(of: parent.response)
+    return request
+  }
+
   func prepare(
     _ request: ResponseRequest, cache: ResponseCache, steered: [Item] = []
   ) throws(RequestError) -> Prepared {
@@ -57,7 +67,11 @@ struct RequestPreparation {
     of request: ResponseRequest, in cache: ResponseCache
   ) throws(RequestError) -> (response: CachedResponse, isInCache: Bool)? {
     guard let id = request.previousResponseID else { return nil }
-    if let response = cache.response(id) { return (response, true) }
+    if let response = cache.response(id),
+      !configuration.dialect.has(.chainsStoredOnly) || store.response(id) != nil
+    {
+      return (response, true)
+    }
     if !configuration.zeroDataRetention, let response = store.response(id) {
       return (response, false)
     }

@@ -63,23 +63,18 @@ struct ResponseRequest {
     return successor
   }
 
-  /// The tools that a model here can call.
-  var callableTools: [ModelInput.Tool] {
-    (self["tools"]?.elements ?? []).compactMap { tool in
-      guard let name = tool["name"]?.string else { return nil }
-      switch tool["type"]?.string {
-      case "function": return ModelInput.Tool(name: name)
-      case "custom": return ModelInput.Tool(name: name, isCustom: true)
-      default: return nil
-      }
-    }
-  }
-
   /// What a cached prefix was rendered with: a change of any of these loses the prompt cache.
   var renderedSettings: [[UInt8]] {
-    let whole = ["model", "tools", "instructions", "text", "service_tier", "prompt_cache_key"]
+    let whole = ["instructions", "model", "tools", "text", "service_tier", "prompt_cache_key"]
     return whole.map { self[$0].map { Array($0.bytes) } ?? [] }
       + [self["reasoning"]?["effort"].map { Array($0.bytes) } ?? []]
+  }
+
+  /// Takes the instructions of what it continues, unless it has some.
+  mutating func inheritInstructions(of parent: CachedResponse) {
+    guard self["instructions"] == nil, let given = parent.renderedSettings.first, !given.isEmpty
+    else { return }
+    fields["instructions"] = try? JSONValue(parsing: given)
   }
 
   func input() throws(RequestError) -> [Item] {
@@ -132,6 +127,7 @@ extension ResponseRequest {
           + " provided.", code: "missing_required_parameter")
     }
     try checkTools()
+    try SettingCheck.run(self)
     try check(dialect)
   }
 

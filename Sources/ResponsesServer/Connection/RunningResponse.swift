@@ -7,8 +7,8 @@ struct RunningResponse {
 
   /// What becomes of the caches at the terminal event.
   enum Outcome {
-    /// `json`: the response object, for the store.
-    case finished(CachedResponse, output: [Item], json: [UInt8])
+    /// `input`: what the model saw; `json`: the response object, for the store.
+    case finished(CachedResponse, input: ArraySlice<Item>, output: [Item], json: [UInt8])
     case failed
   }
 

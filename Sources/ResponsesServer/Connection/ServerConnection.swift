@@ -244,12 +244,14 @@ package struct ServerConnection {
   }
 
   private mutating func plan(
-    _ request: ResponseRequest, turn: Int, steers: [Steer], _ now: Int64
+    _ given: ResponseRequest, turn: Int, steers: [Steer], _ now: Int64
   ) throws(RequestError) -> RunningResponse {
     try limiter.admit(now)
-    try request.check(strictFields: configuration.strictFields, dialect: configuration.dialect)
-    let prepared = try RequestPreparation(store: store, configuration: configuration, meter: meter)
-      .prepare(request, cache: cache, steered: steers.flatMap(\.event.items))
+    try given.check(strictFields: configuration.strictFields, dialect: configuration.dialect)
+    let preparation = RequestPreparation(store: store, configuration: configuration, meter: meter)
+    let request = preparation.complete(given, cache: cache)
+    let prepared = try preparation.prepare(
+      request, cache: cache, steered: steers.flatMap(\.event.items))
     let cost = meter.cost(of: prepared.work, now: now)
     let execution = Execution(
       request: request, prepared: prepared, cost: cost, configuration: configuration,
@@ -269,11 +271,11 @@ package struct ServerConnection {
       return
     }
     switch running.conclusion.outcome {
-    case .finished(let response, let output, let json):
+    case .finished(let response, let input, let output, let json):
       cache.commit(response, on: lane)
       meter.noteRead(response.context, settings: response.renderedSettings)
       store.notePairs(in: output)
-      if running.request.store { store.keep(response, output: output, json: json) }
+      if running.request.store { store.keep(response, input: input, output: output, json: json) }
       ended.note(running.id, completed: true)
       followSteers(of: running, response, on: lane)
     case .failed:
@@ -314,8 +316,7 @@ package struct ServerConnection {
     case .error(let error):
       running.isAbandoned = true
       refuse(error, lane: running.request.lane)
-    case .fail(let code, let message):
-      send(running.end(.failed(code: code, message: message), insteadOf: text, now))
+    case .fail(let failure): send(running.end(.failed(failure), insteadOf: text, now))
     case .incomplete(let reason):
       send(running.end(.incomplete(reason: reason), insteadOf: text, now))
     case .close(let code, let reason): close(code: code, reason: reason)

@@ -58,6 +58,13 @@ package final class Item: Sendable {
 
   package var isUserMessage: Bool { kind == .message(.user) }
 
+  var isCall: Bool {
+    switch kind {
+    case .call: true
+    case .message, .output, .reasoning, .reference, .compaction, .compactionTrigger, .other: false
+    }
+  }
+
   package var isToolOutput: Bool {
     switch kind {
     case .output: true

@@ -27,6 +27,7 @@ package final class ResponseStore {
 
   private struct Stored {
     let response: CachedResponse
+    let input: ArraySlice<Item>
     let json: [UInt8]
   }
 
@@ -34,6 +35,9 @@ package final class ResponseStore {
 
   /// The response object, as its terminal event carried it.
   func json(_ id: String) -> [UInt8]? { responses[id]?.json }
+
+  /// What the model saw: its parent's context and its own input.
+  func input(_ id: String) -> ArraySlice<Item>? { responses[id]?.input }
 
   /// False if there was none.
   func delete(_ id: String) -> Bool { responses.remove(id) }
@@ -43,8 +47,10 @@ package final class ResponseStore {
   /// The reasoning item that must come with the item of that id.
   func reasoning(requiredBy itemID: String) -> String? { requiredReasoning[itemID] }
 
-  func keep(_ response: CachedResponse, output: [Item], json: [UInt8]) {
-    responses.insert(Stored(response: response, json: json), for: response.id)
+  func keep(
+    _ response: CachedResponse, input: ArraySlice<Item>, output: [Item], json: [UInt8]
+  ) {
+    responses.insert(Stored(response: response, input: input, json: json), for: response.id)
     for item in output {
       if let id = item.id { items.insert(item, for: id) }
     }

@@ -34,7 +34,19 @@ package final class TokenCounter {
       + (request["tools"].map { $0.withBytes { count($0) } } ?? 0)
   }
 
-  private func count(_ text: String, besides more: Int = 0) -> Int {
+  /// As much of a text as so many tokens are; nil: all of it.
+  func beginning(of text: String, tokens: Int) -> String? {
+    guard count(text) > tokens else { return nil }
+    var low = 0
+    var high = text.count
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if count(String(text.prefix(middle))) <= tokens { low = middle } else { high = middle - 1 }
+    }
+    return String(text.prefix(low))
+  }
+
+  func count(_ text: String, besides more: Int = 0) -> Int {
     guard tokenizer != nil else { return Self.rule(bytes: text.utf8.count + more) }
     var text = text
     return text.withUTF8 { count(UnsafeRawBufferPointer($0)) }

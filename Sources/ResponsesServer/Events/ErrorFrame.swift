@@ -28,7 +28,11 @@ package enum ErrorFrame {
   package static func httpBody(_ error: RequestError) -> [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
-    writeError(error, to: &writer)
+    if error.isDetailOnly {
+      writer.member("detail", error.message)
+    } else {
+      writeError(error, to: &writer)
+    }
     writer.endObject()
     return writer.bytes
   }
@@ -38,6 +42,7 @@ package enum ErrorFrame {
     writer.beginObject()
     writer.member("type", error.type)
     writeMembers(error, to: &writer)
+    error.misalignment?.writeMember(to: &writer)
     if !error.headers.isEmpty {
       writer.key("headers")
       writer.beginObject()

@@ -115,14 +115,7 @@ struct OutputItem {
     return writer.bytes
   }
 
-  var text: String {
-    switch answer {
-    case .message(let text, _), .refusal(let text), .functionCall(_, let text),
-      .customCall(_, let text), .reasoning(let text):
-      text
-    case .compaction: ""
-    }
-  }
+  var text: String { answer.text }
 
   /// As a part of the context of what follows.
   var contextItem: Item {

@@ -18,7 +18,7 @@ struct ResponseObject {
     var usage: Usage?
     var completedAt: Int64?
     var incompleteReason: String?
-    var error: (code: String, message: String)?
+    var failure: ResponseFailure?
 
     var isFinal: Bool { status != "in_progress" }
   }
@@ -48,6 +48,7 @@ struct ResponseObject {
       case ("model", _) where model != nil: writer.string(model ?? "")
       // What the service did counts, not what was asked: with zero data retention nothing is stored.
       case ("store", _): writer.bool(request.store)
+      case ("service_tier", let tier?): writer.string(served[tier.string ?? ""] ?? tier.string ?? "")
       case (_, let value?): writer.value(value)
       case (_, nil): writer.raw(fallback)
       }
@@ -55,6 +56,9 @@ struct ResponseObject {
     writer.endObject()
     return Array(writer.bytes.dropFirst().dropLast())
   }
+
+  /// What a tier comes to, where that is another.
+  private static let served = ["auto": "default", "fast": "priority"]
 
   private static let echoed: [(key: String, fallback: StaticString)] = [
     ("instructions", "null"), ("max_output_tokens", "null"), ("max_tool_calls", "null"),
@@ -82,14 +86,7 @@ struct ResponseObject {
     writer.key("completed_at")
     if let time = state.completedAt { writer.int(time) } else { writer.null() }
     writer.key("error")
-    if let error = state.error {
-      writer.beginObject()
-      writer.member("code", error.code)
-      writer.member("message", error.message)
-      writer.endObject()
-    } else {
-      writer.null()
-    }
+    if let failure = state.failure { failure.write(to: &writer) } else { writer.null() }
     writer.key("incomplete_details")
     if let reason = state.incompleteReason {
       writer.beginObject()

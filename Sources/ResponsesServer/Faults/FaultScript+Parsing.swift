@@ -31,7 +31,7 @@ private struct FaultReader {
 
   private static let known: Set<String> = [
     "do", "connection", "turn", "event", "times", "byte", "code", "reason", "status", "type",
-    "message", "param", "headers", "ms", "hex", "instead",
+    "message", "param", "headers", "misalignment", "ms", "hex", "instead",
   ]
 
   init(_ value: JSONValue, path: String) throws(FaultScriptError) {
@@ -80,7 +80,10 @@ private struct FaultReader {
     case "error": return .error(try error(status: 500))
     case "fail":
       let error = try error(status: 500)
-      return .fail(code: error.code ?? "server_error", message: error.message)
+      return .fail(
+        ResponseFailure(
+          code: error.code ?? "server_error", message: error.message,
+          misalignment: error.misalignment))
     case "incomplete": return .incomplete(reason: try string("reason") ?? "content_filter")
     case "close":
       return .close(
@@ -116,6 +119,12 @@ private struct FaultReader {
       type: try string("type") ?? (status < 500 ? "invalid_request_error" : "server_error"),
       code: try string("code") ?? (status < 500 ? nil : "server_error"),
       message: try string("message") ?? "A fault of the script.", param: try string("param"))
+    if let misalignment = fields["misalignment"] {
+      guard misalignment.kind == .object else {
+        throw FaultScriptError(message: "\(path).misalignment must be an object.")
+      }
+      error.misalignment = Misalignment(json: Array(misalignment.bytes))
+    }
     for member in fields["headers"]?.members ?? [] {
       error.headers.append(
         RequestError.Header(name: member.key, value: member.value.string ?? ""))

@@ -5,7 +5,7 @@ package final class FaultScript {
   package enum Fault: Equatable, Sendable {
     case error(RequestError)
     /// The response ends here with `response.failed`; at event 0 without a `response.created`.
-    case fail(code: String, message: String)
+    case fail(ResponseFailure)
     /// The response ends here, incomplete, with the items that are whole.
     case incomplete(reason: String)
     case close(code: UInt16, reason: String)

@@ -26,8 +26,8 @@ struct ContextService {
     writer.member("created_at", configuration.unixSeconds(now))
     writer.key("output")
     writer.beginArray()
-    for item in context.items where item.isUserMessage {
-      Self.write(item, ids: &ids, to: &writer)
+    for (place, item) in context.items.enumerated() where item.isUserMessage {
+      ListedItem(item, at: place).write(to: &writer)
     }
     writer.raw(compaction.json(.done))
     writer.endArray()
@@ -58,26 +58,5 @@ struct ContextService {
     let prepared = try RequestPreparation(store: store, configuration: configuration, meter: meter)
       .prepare(request, cache: ResponseCache())
     return (request, prepared)
-  }
-
-  /// A retained message as an output item, whatever spelling it came in.
-  private static func write(_ item: Item, ids: inout IDSource, to writer: inout JSONWriter) {
-    writer.beginObject()
-    writer.member("id", item.id ?? ids.next("msg"))
-    writer.member("type", "message")
-    writer.member("status", "completed")
-    writer.member("role", "user")
-    writer.key("content")
-    if let content = (try? JSONValue(parsing: item.json))?["content"], content.kind == .array {
-      writer.value(content)
-    } else {
-      writer.beginArray()
-      writer.beginObject()
-      writer.member("type", "input_text")
-      writer.member("text", item.text)
-      writer.endObject()
-      writer.endArray()
-    }
-    writer.endObject()
   }
 }

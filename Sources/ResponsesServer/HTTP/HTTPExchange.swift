@@ -31,6 +31,13 @@ struct HTTPExchange {
   init(_ body: [UInt8], connection: ServerConnection) throws(RequestError) {
     request = ResponseRequest(fields: try Self.fields(body), lane: nil)
     request.receivedBytes = body.count
+    if connection.configuration.dialect.has(.refusesChainsOverHTTP),
+      request.previousResponseID != nil
+    {
+      var error = RequestError.invalid("Unsupported parameter: previous_response_id")
+      error.isDetailOnly = true
+      throw error
+    }
     self.connection = connection
     state = request["stream"]?.bool == true ? .beforeStream : .whole
   }

@@ -9,8 +9,10 @@ struct HTTPRouter {
     case create
     case compact
     case countInputTokens
-    case retrieve(String)
+    case retrieve(String, QueryString)
     case delete(String)
+    case cancel(String)
+    case inputItems(String, QueryString)
     case addFaults
     case clearFaults
   }
@@ -22,10 +24,14 @@ struct HTTPRouter {
   /// The status for a wrong key, or none.
   let keyRefusal: Int
 
-  init(apiKey: String?, hasControl: Bool, refusesKeysWith keyRefusal: Int = 401) {
+  /// An upgrade must name a model.
+  let wantsModelInURL: Bool
+
+  init(apiKey: String?, hasControl: Bool, dialect: Dialect = .openAI) {
     self.apiKey = apiKey
     self.hasControl = hasControl
-    self.keyRefusal = keyRefusal
+    keyRefusal = dialect.has(.forbidsKeys) ? 403 : 401
+    wantsModelInURL = dialect.has(.wantsModelInURL)
   }
 
   func decide(_ request: ServerRequest) -> Decision {
@@ -36,7 +42,8 @@ struct HTTPRouter {
             + " 'Authorization: Bearer <key>'.", code: "invalid_api_key", status: keyRefusal))
     }
     let path = Self.canonical(request.target.prefix { $0 != "?" })
-    let routes = routes(of: path)
+    let query = QueryString(target: request.target)
+    let routes = routes(of: path, query)
     guard !routes.isEmpty else {
       return refuse(
         .invalid("Invalid URL (\(request.method) \(path))", code: "unknown_url", status: 404))
@@ -46,6 +53,12 @@ struct HTTPRouter {
         HTTPAnswer(
           refusing: .invalid("Invalid method for URL (\(request.method) \(path))", status: 405),
           fields: HTTPFields(["Allow": routes.map(\.key).joined(separator: ", ")])))
+    }
+    if decision == .upgrade, wantsModelInURL, query["model"] == nil {
+      return refuse(
+        .invalid(
+          "This endpoint wants the model in its URL, as in /v1/responses?model=NAME.",
+          param: "model", status: 403))
     }
     if decision == .upgrade, !request.isWebSocketUpgrade {
       return .answer(
@@ -67,7 +80,7 @@ struct HTTPRouter {
   }
 
   /// What each method does there; empty for a path that is not known.
-  private func routes(of path: String) -> KeyValuePairs<String, Decision> {
+  private func routes(of path: String, _ query: QueryString) -> KeyValuePairs<String, Decision> {
     switch path {
     case "/v1/responses": return ["GET": .upgrade, "POST": .create]
     case "/v1/responses/compact": return ["POST": .compact]
@@ -77,7 +90,13 @@ struct HTTPRouter {
     default: break
     }
     if let id = Self.name(in: path, after: "/v1/responses/") {
-      return ["GET": .retrieve(id), "DELETE": .delete(id)]
+      return ["GET": .retrieve(id, query), "DELETE": .delete(id)]
+    }
+    if let id = Self.name(in: path, after: "/v1/responses/", before: "/input_items") {
+      return ["GET": .inputItems(id, query)]
+    }
+    if let id = Self.name(in: path, after: "/v1/responses/", before: "/cancel") {
+      return ["POST": .cancel(id)]
     }
     if let id = Self.name(in: path, after: "/v1/models/"), Self.modelNames.contains(id) {
       return ["GET": .answer(HTTPAnswer(status: 200, json: Self.model(id)))]
@@ -85,10 +104,12 @@ struct HTTPRouter {
     return [:]
   }
 
-  private static func name(in path: String, after prefix: String) -> String? {
-    guard path.hasPrefix(prefix) else { return nil }
-    let name = path.dropFirst(prefix.count)
-    return name.isEmpty || name.contains("/") ? nil : String(name)
+  private static func name(
+    in path: String, after prefix: String, before suffix: String = ""
+  ) -> String? {
+    guard path.hasPrefix(prefix), path.hasSuffix(suffix) else { return nil }
+    let name = path.dropFirst(prefix.count).dropLast(suffix.count)
+    return name.isEmpty || name.contains("/") ? nil : QueryString.decoded(name)
   }
 
   /// The service takes a bearer token; Azure's dialect the bare key in `api-key`.

@@ -1,16 +1,33 @@
+import RWSJSON
+
 /// What a model is asked.
 package struct ModelInput: Sendable {
   package var context: Context
+  /// Those that it may call.
   package var tools: [Tool]
+  /// It has to call one of them.
+  package var mustCall = false
+  package var allowsParallelCalls = true
+  package var format = Format.text
 
-  package struct Tool: Equatable, Sendable {
+  package struct Tool: Sendable {
     package var name: String
     package var isCustom: Bool
+    /// The schema of a function's arguments.
+    package var parameters: JSONValue?
 
-    package init(name: String, isCustom: Bool = false) {
+    package init(name: String, isCustom: Bool = false, parameters: JSONValue? = nil) {
       self.name = name
       self.isCustom = isCustom
+      self.parameters = parameters
     }
+  }
+
+  /// What a text answer has to be.
+  package enum Format: Sendable {
+    case text
+    case object
+    case schema(JSONValue)
   }
 
   package init(context: Context, tools: [Tool]) {
@@ -25,6 +42,11 @@ package struct ModelInput: Sendable {
 
   var lastUserText: String {
     context.items.last { $0.isUserMessage }?.text ?? ""
+  }
+
+  /// What the user said last, and what came after it.
+  var latestItems: ArraySlice<Item> {
+    context.items[(context.items.lastIndex { $0.isUserMessage } ?? 0)...]
   }
 
   /// What was compacted counts as well.
@@ -74,7 +96,7 @@ package struct ModelAnswer: Equatable, Sendable {
     case completed
     /// The last item is cut short; the reason is one of `incomplete_details.reason`.
     case incomplete(reason: String)
-    case failed(code: String, message: String)
+    case failed(ResponseFailure)
   }
 
   package var items: [Item]
@@ -86,6 +108,54 @@ package struct ModelAnswer: Equatable, Sendable {
     self.items = items
     self.ending = ending
     self.spreadMilliseconds = spreadMilliseconds
+  }
+}
+
+extension ModelAnswer {
+  /// Ends it, incomplete, where it has so many tokens.
+  mutating func cut(to tokens: Int, _ counter: TokenCounter) {
+    var left = max(0, tokens)
+    for index in items.indices {
+      left -= TokenCounter.perItem + counter.count(items[index].name)
+      guard let part = counter.beginning(of: items[index].text, tokens: max(0, left)) else {
+        left -= counter.count(items[index].text)
+        continue
+      }
+      items.removeSubrange((index + 1)...)
+      items[index] = items[index].saying(part)
+      ending = .incomplete(reason: "max_output_tokens")
+      return
+    }
+  }
+}
+
+extension ModelAnswer.Item {
+  fileprivate var name: String {
+    switch self {
+    case .functionCall(let name, _), .customCall(let name, _): name
+    case .message, .refusal, .reasoning, .compaction: ""
+    }
+  }
+
+  /// What of it is streamed.
+  var text: String {
+    switch self {
+    case .message(let text, _), .refusal(let text), .functionCall(_, let text),
+      .customCall(_, let text), .reasoning(let text):
+      text
+    case .compaction: ""
+    }
+  }
+
+  fileprivate func saying(_ text: String) -> ModelAnswer.Item {
+    switch self {
+    case .message(_, let phase): .message(text, phase: phase)
+    case .refusal: .refusal(text)
+    case .functionCall(let name, _): .functionCall(name: name, arguments: text)
+    case .customCall(let name, _): .customCall(name: name, input: text)
+    case .reasoning: .reasoning(summary: text)
+    case .compaction: self
+    }
   }
 }
 

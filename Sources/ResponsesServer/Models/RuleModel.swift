@@ -1,3 +1,5 @@
+import RWSJSON
+
 /// Answers by rules from the whole chained context, so that a test can ask for each shape of response.
 ///
 /// The last user text or tool output decides:
@@ -11,8 +13,14 @@
 ///     COMMENT                            two messages: phase commentary, then final_answer
 ///     CUSTOM                             a custom tool call
 ///     REFUSE                             a refusal
+///     CALL <name>, and there is one      a call of that tool; its output is echoed
+///     MISALIGNED                         response.failed (misalignment_policy_violation)
 ///     LIMIT                              half an echo, then response.incomplete (max_output_tokens)
 ///     anything else                      ECHO: <text>
+///
+/// `tool_choice: required` makes a call of whatever else would be a text: of the first tool that was not called
+/// since the last user text. Calls with other parameters than `seen` have arguments, and structured outputs
+/// are texts, that their schema allows (`SchemaInstance`).
 ///
 /// Two words in the last user text go with any of these, for every answer until the next user text:
 ///
@@ -27,6 +35,13 @@ package struct RuleModel: Model {
   package func answer(_ input: ModelInput) -> ModelAnswer {
     let userText = Array(input.lastUserText.utf8)
     var answer = ruledAnswer(input)
+    if input.mustCall, answer.ending == .completed, !answer.items.contains(where: \.isCall),
+      let call = requiredCall(input)
+    {
+      answer.items = [call]
+    }
+    if !input.allowsParallelCalls { keepFirstCall(in: &answer) }
+    if answer.ending == .completed { answer.items = answer.items.map { formatted($0, input) } }
     if ByteSearch.contains("REASON", in: userText) {
       answer.items.insert(
         .reasoning(summary: "Deciding by rule. \(input.context.items.count) items in view."), at: 0)
@@ -44,8 +59,12 @@ package struct RuleModel: Model {
       if answered.contains(where: { saysNothingRemains($0.text) }) {
         return text("LOOP DONE")
       }
-      guard let call = firstToolCall(input) else { return echo(prompt.text) }
-      return ModelAnswer([call])
+      guard let tool = input.tools.first, calledByName(input) == nil else {
+        return echo(prompt.text)
+      }
+      let isLoop = ByteSearch.contains("TOOL LOOP", in: Array(input.lastUserText.utf8))
+      if input.mustCall, !isLoop, let call = requiredCall(input) { return ModelAnswer([call]) }
+      return ModelAnswer([call(of: tool, input)])
     }
     return answer(toUserText: prompt.text, input)
   }
@@ -64,12 +83,17 @@ package struct RuleModel: Model {
       return ModelAnswer(
         [],
         ending: .failed(
-          code: "server_error",
-          message: "The model produced an error, as the input asked (UPSTREAM ERROR)."))
+          ResponseFailure(
+            code: "server_error",
+            message: "The model produced an error, as the input asked (UPSTREAM ERROR).")))
     }
     if let count = number(after: "PARALLEL ", in: words), let call = firstToolCall(input) {
       return ModelAnswer(
         Array(repeating: call, count: max(1, min(count, Self.parallelCallsMax))))
+    }
+    if let tool = calledByName(input) { return ModelAnswer([call(of: tool, input)]) }
+    if ByteSearch.contains("MISALIGNED", in: words) {
+      return ModelAnswer([], ending: .failed(.misaligned))
     }
     if ByteSearch.contains("COMMENT", in: words) {
       return ModelAnswer([
@@ -104,11 +128,58 @@ package struct RuleModel: Model {
   }
 
   private func firstToolCall(_ input: ModelInput) -> ModelAnswer.Item? {
-    guard let tool = input.tools.first else { return nil }
-    let arguments = "{\"seen\": \(input.toolOutputs)}"
-    return tool.isCustom
-      ? .customCall(name: tool.name, input: arguments)
-      : .functionCall(name: tool.name, arguments: arguments)
+    input.tools.first.map { call(of: $0, input) }
+  }
+
+  /// The first tool that was not called since the last user text, or the last one.
+  private func requiredCall(_ input: ModelInput) -> ModelAnswer.Item? {
+    let called = Set(input.latestItems.compactMap { $0.isCall ? $0.name : nil })
+    let tool = input.tools.first { !called.contains($0.name) } ?? input.tools.last
+    return tool.map { call(of: $0, input) }
+  }
+
+  /// The tool of `CALL <name>` in the last user text.
+  private func calledByName(_ input: ModelInput) -> ModelInput.Tool? {
+    let words = Array(input.lastUserText.utf8)
+    guard let end = ByteSearch.end(of: "CALL ", in: words, from: 0) else { return nil }
+    let name = words[end...].prefix { !ByteSearch.isBlank($0) }
+    return input.tools.first { name.elementsEqual($0.name.utf8) }
+  }
+
+  private func call(of tool: ModelInput.Tool, _ input: ModelInput) -> ModelAnswer.Item {
+    let seen = "{\"seen\": \(input.toolOutputs)}"
+    if tool.isCustom { return .customCall(name: tool.name, input: seen) }
+    guard let schema = tool.parameters, let properties = schema["properties"]?.members,
+      !properties.isEmpty, !properties.contains(where: { $0.key == "seen" })
+    else { return .functionCall(name: tool.name, arguments: seen) }
+    return .functionCall(
+      name: tool.name,
+      arguments: SchemaInstance.write(
+        of: schema, text: "ECHO: \(input.lastUserText.prefix(Self.argumentLengthMax))",
+        number: input.toolOutputs))
+  }
+
+  private static let argumentLengthMax = 200
+
+  private func keepFirstCall(in answer: inout ModelAnswer) {
+    guard let first = answer.items.firstIndex(where: \.isCall) else { return }
+    answer.items.removeSubrange((first + 1)...)
+  }
+
+  private func formatted(_ item: ModelAnswer.Item, _ input: ModelInput) -> ModelAnswer.Item {
+    guard case .message(let text, let phase) = item else { return item }
+    switch input.format {
+    case .text: return item
+    case .object:
+      var writer = JSONWriter()
+      writer.beginObject()
+      writer.member("text", text)
+      writer.endObject()
+      return .message(String(decoding: writer.bytes, as: UTF8.self), phase: phase)
+    case .schema(let schema):
+      return .message(
+        SchemaInstance.write(of: schema, text: text, number: input.toolOutputs), phase: phase)
+    }
   }
 
   /// The outputs that came together at the end: parallel calls are answered by several.

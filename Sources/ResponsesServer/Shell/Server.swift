@@ -33,6 +33,9 @@ package final class Server {
       listen.host = options.host
       listen.port = options.port
       listen.keepsConnections = true
+      listen.refusal = { status, explanation in
+        HTTPAnswer(refusing: .invalid("Bad request: \(explanation).", status: status))
+      }
       if let link = options.link {
         let costLog = options.logsCosts ? log : nil
         listen.onAccept = { [loop] accepted throws(NetworkFailure) in

@@ -20,8 +20,7 @@ final class ServerService {
     log: ServerLog?, meter: RequestMeter, seed: UInt64
   ) {
     router = HTTPRouter(
-      apiKey: options.apiKey, hasControl: options.hasControl,
-      refusesKeysWith: configuration.dialect.has(.forbidsKeys) ? 403 : 401)
+      apiKey: options.apiKey, hasControl: options.hasControl, dialect: configuration.dialect)
     self.faults = faults
     self.log = log
     self.configuration = configuration
@@ -67,9 +66,16 @@ final class ServerService {
     case .answer(let answer): return answer
     case .compact: return try contexts.compact(body, now: now, ids: &ids)
     case .countInputTokens: return try contexts.countInputTokens(body)
-    case .retrieve(let id):
+    case .retrieve(let id, let query):
       guard let json = store.json(id) else { throw .responseNotFound(id) }
+      if query["stream"] == "true" { throw .isNotInBackground("be streamed") }
       return HTTPAnswer(json: json)
+    case .inputItems(let id, let query):
+      guard let input = store.input(id) else { throw .responseNotFound(id) }
+      return try ItemList.page(of: input, query)
+    case .cancel(let id):
+      guard store.json(id) != nil else { throw .responseNotFound(id) }
+      throw .isNotInBackground("be cancelled")
     case .delete(let id):
       guard store.delete(id) else { throw .responseNotFound(id) }
       return HTTPAnswer(
