@@ -39,7 +39,7 @@ package final class ServerChannel {
   private enum State {
     case securing
     case head(ServerHandshake)
-    case body(HTTPRequestHead, HTTPBodyReader, [UInt8])
+    case body(HTTPRequestHead, HTTPBodyReader)
     /// The delegate has the request; nothing is read. nil: no upgrade.
     case deciding(UpgradeRequest?)
     /// The answer is on its way; what the client sends meanwhile is left for later.
@@ -66,6 +66,8 @@ package final class ServerChannel {
   /// Of the request under way.
   private var isKept = false
   private var hasAnswered = false
+  /// As far as it has come. Not in `state`, so that appending copies nothing.
+  private var body: [UInt8] = []
   private var output = ByteBuffer(bytesMax: 256 << 20)
   private var state = State.securing
   private var stream: ByteStream?
@@ -313,11 +315,7 @@ package final class ServerChannel {
       state = .head(handshake)
       take(step)
     }
-    if case .body(let head, let reader, let body) = state {
-      // Moved out, so that appending does not copy what is there.
-      state = .securing
-      readBody(head, reader, body)
-    }
+    if case .body(let head, let reader) = state { readBody(head, reader) }
   }
 
   private func take(_ step: ServerHandshake.Step) {
@@ -328,7 +326,7 @@ package final class ServerChannel {
         ServerRequest(head: request.head, body: [], isWebSocketUpgrade: true), request)
     case .request(let head, let framing):
       if case .length(let count) = framing, count > requestBodyBytes { return refuseBody() }
-      state = .body(head, HTTPBodyReader(framing), [])
+      state = .body(head, HTTPBodyReader(framing))
       if case .length(let count) = framing, count > 0 { continueIfAsked(head) }
     case .refused(let refusal):
       var answer = self.refusal(refusal.status, refusal.explanation)
@@ -344,20 +342,21 @@ package final class ServerChannel {
     Array("HTTP/1.1 100 Continue\r\n\r\n".utf8).withUnsafeBytes { _ = stream?.write($0) }
   }
 
-  private func readBody(_ head: HTTPRequestHead, _ reader: HTTPBodyReader, _ body: [UInt8]) {
-    var reader = reader
-    var body = body
+  private func readBody(_ head: HTTPRequestHead, _ given: HTTPBodyReader) {
+    var reader = given
     do throws(HTTPBodyError) {
       while true {
         switch try reader.next(&input) {
         case .needMore:
-          state = .body(head, reader, body)
+          state = .body(head, reader)
           return
         case .part(let part):
           guard part.count <= requestBodyBytes - body.count else { return refuseBody() }
           body.append(contentsOf: part)
         case .end:
-          return decide(ServerRequest(head: head, body: body, isWebSocketUpgrade: false), nil)
+          let whole = body
+          body = []
+          return decide(ServerRequest(head: head, body: whole, isWebSocketUpgrade: false), nil)
         }
       }
     } catch {

@@ -27,11 +27,13 @@ struct RequestPreparation {
     _ request: ResponseRequest, cache: ResponseCache, steered: [Item] = []
   ) throws(RequestError) -> Prepared {
     let parent = try findParent(of: request, in: cache)
+    var past = parent?.response.context
+    if past == nil { past = try conversation(of: request) }
     let settings = request.renderedSettings
     // What was rendered with other settings has to be rendered again.
     let isRendered = parent.map { $0.isInCache && $0.response.renderedSettings == settings } ?? false
     let built = try ContextBuilder(store: store, request: request, counter: meter.counter)
-      .build(parent: parent?.response.context, steered: steered)
+      .build(parent: past, steered: steered)
     var work = RequestWork(bytes: request.receivedBytes)
     work.items = max(request["input"]?.elements.count ?? 0, request["input"]?.string == nil ? 0 : 1)
     let settingsTokens: Int
@@ -40,13 +42,13 @@ struct RequestPreparation {
     } else {
       settingsTokens = meter.counter.countSettings(of: request)
       work.tokens = settingsTokens
-      for item in parent?.response.context.items ?? [] {
+      for item in past?.items ?? [] {
         work.loadedItems += 1
         work.loadedTokens += meter.counter.count(item)
       }
     }
     // Less than before if the new input holds a compaction.
-    work.tokens += max(0, built.context.tokens - (parent?.response.context.tokens ?? 0))
+    work.tokens += max(0, built.context.tokens - (past?.tokens ?? 0))
     work.prefillTokens = meter.unreadTokens(
       of: built.context, settings: settings, settingsTokens: settingsTokens)
     var usage = Usage(input: settingsTokens + built.context.tokens)
@@ -61,6 +63,15 @@ struct RequestPreparation {
     }
     return Prepared(
       built: built, settings: settings, settingsTokens: settingsTokens, usage: usage, work: work)
+  }
+
+  private func conversation(of request: ResponseRequest) throws(RequestError) -> Context? {
+    guard let id = request.conversationID else { return nil }
+    var context = Context()
+    for item in try store.conversations.find(id).items {
+      try context.append(item, tokens: meter.counter.count(item))
+    }
+    return context
   }
 
   private func findParent(

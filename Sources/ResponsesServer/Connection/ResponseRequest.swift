@@ -25,6 +25,9 @@ struct ResponseRequest {
 
   var model: String { self["model"]?.string ?? "" }
   var previousResponseID: String? { self["previous_response_id"]?.string }
+  var conversationID: String? {
+    self["conversation"].flatMap { $0.string ?? $0["id"]?.string }
+  }
   var store: Bool { !isStoreOff && self["store"]?.bool ?? true }
   /// For whom the model works, as far as the request says.
   var endUser: String { (self["safety_identifier"] ?? self["user"])?.string ?? "" }
@@ -77,6 +80,16 @@ struct ResponseRequest {
     fields["instructions"] = try? JSONValue(parsing: given)
   }
 
+  /// Of the input, what a conversation keeps.
+  var ownItems: [Item] {
+    ((try? input()) ?? []).filter { item in
+      switch item.kind {
+      case .message, .call, .output, .reasoning, .compaction, .other: true
+      case .reference, .compactionTrigger: false
+      }
+    }
+  }
+
   func input() throws(RequestError) -> [Item] {
     guard let input = self["input"] else { return [] }
     if let text = input.string { return [.userMessage(text)] }
@@ -110,18 +123,14 @@ extension ResponseRequest {
         "Mutually exclusive parameters: 'previous_response_id' and 'conversation'. Ensure you are"
           + " only providing one.", code: "mutually_exclusive_parameters")
     }
-    if let conversation = self["conversation"] {
-      let id = conversation.string ?? conversation["id"]?.string ?? ""
-      throw .invalid(
-        "Conversation with id '\(id)' not found. This server keeps no conversations.",
-        param: "conversation", status: 404)
-    }
     if self["background"]?.bool == true {
       throw .invalid(
         "Background mode is not supported over WebSocket.", code: "unsupported_parameter",
         param: "background")
     }
-    if self["input"] == nil, previousResponseID == nil, self["prompt"] == nil, !isWarmUp {
+    if self["input"] == nil, previousResponseID == nil, self["prompt"] == nil,
+      conversationID == nil, !isWarmUp
+    {
       throw .invalid(
         "One of \"input\" or \"previous_response_id\" or \"prompt\" or \"conversation\" must be"
           + " provided.", code: "missing_required_parameter")

@@ -29,9 +29,10 @@ extension ServerConnection {
     if !request.model.hasPrefix(configuration.steerablePrefix) {
       return (.notSupported, "The model '\(request.model)' does not support steering.")
     }
-    if request.isCompactedByItself || request.isWarmUp {
+    if request.isCompactedByItself || request.isWarmUp || request.conversationID != nil {
       return (
-        .notSupported, "Steering is not supported with automatic compaction, nor in a warm-up."
+        .notSupported,
+        "Steering is not supported with automatic compaction or a conversation, nor in a warm-up."
       )
     }
     if let fault = event.fault { return (.invalidInput, fault) }

@@ -276,6 +276,9 @@ package struct ServerConnection {
       meter.noteRead(response.context, settings: response.renderedSettings)
       store.notePairs(in: output)
       if running.request.store { store.keep(response, input: input, output: output, json: json) }
+      if let id = running.request.conversationID {
+        store.conversations.add(running.request.ownItems + output, to: id, ids: &ids)
+      }
       ended.note(running.id, completed: true)
       followSteers(of: running, response, on: lane)
     case .failed:

@@ -72,7 +72,7 @@ enum SettingCheck {
     return quoted.dropLast().joined(separator: ", ") + (quoted.count > 2 ? "," : "") + " and " + last
   }
 
-  private static func checkMetadata(_ metadata: JSONValue?) throws(RequestError) {
+  static func checkMetadata(_ metadata: JSONValue?) throws(RequestError) {
     let members = metadata?.members ?? []
     guard members.count <= 16 else {
       throw .invalid(

@@ -15,11 +15,13 @@ package final class ResponseStore {
   /// Items and pairs are kept longer than responses: a chain of many turns refers to them one by one.
   private static let itemsPerResponse = 16
 
+  let conversations: ConversationStore
   private var responses: Bounded<Stored>
   private var items: Bounded<Item>
   private var requiredReasoning: Bounded<String>
 
   package init(responsesMax: Int = ResponseStore.responsesMax) {
+    conversations = ConversationStore(conversationsMax: responsesMax)
     responses = Bounded(capacity: responsesMax)
     items = Bounded(capacity: responsesMax * Self.itemsPerResponse)
     requiredReasoning = Bounded(capacity: responsesMax * Self.itemsPerResponse)
@@ -62,35 +64,6 @@ package final class ResponseStore {
       if let reasoningID = reasoning.id, let nextID = next.id, next.kind != .reasoning {
         requiredReasoning.insert(reasoningID, for: nextID)
       }
-    }
-  }
-}
-
-/// A dictionary that forgets its oldest entries.
-private struct Bounded<Value> {
-  private let capacity: Int
-  private var values: [String: Value] = [:]
-  /// A ring of the keys, in order of insertion.
-  private var order: [String] = []
-  private var oldest = 0
-
-  init(capacity: Int) {
-    self.capacity = max(1, capacity)
-  }
-
-  subscript(_ key: String) -> Value? { values[key] }
-
-  /// Its place in the ring stays, and goes with the next round.
-  mutating func remove(_ key: String) -> Bool { values.removeValue(forKey: key) != nil }
-
-  mutating func insert(_ value: Value, for key: String) {
-    guard values.updateValue(value, forKey: key) == nil else { return }
-    if order.count < capacity {
-      order.append(key)
-    } else {
-      values.removeValue(forKey: order[oldest])
-      order[oldest] = key
-      oldest = (oldest + 1) % capacity
     }
   }
 }

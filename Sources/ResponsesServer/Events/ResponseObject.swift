@@ -9,6 +9,7 @@ struct ResponseObject {
   /// The same at the end, where that differs.
   private let finalSettings: [UInt8]?
   private let inputTransformations: [InputTransformation]
+  private let conversationID: String?
   private let isSparse: Bool
 
   /// What differs between the events of one response.
@@ -30,6 +31,7 @@ struct ResponseObject {
     self.id = id
     self.createdAt = createdAt
     self.inputTransformations = inputTransformations
+    conversationID = request.conversationID
     isSparse = dialect.has(.sparse)
     settings = Self.settings(of: request, isSparse: isSparse)
     finalSettings =
@@ -85,6 +87,12 @@ struct ResponseObject {
     writer.member("background", false)
     writer.key("completed_at")
     if let time = state.completedAt { writer.int(time) } else { writer.null() }
+    if let conversationID {
+      writer.key("conversation")
+      writer.beginObject()
+      writer.member("id", conversationID)
+      writer.endObject()
+    }
     writer.key("error")
     if let failure = state.failure { failure.write(to: &writer) } else { writer.null() }
     writer.key("incomplete_details")

@@ -13,6 +13,7 @@ struct HTTPRouter {
     case delete(String)
     case cancel(String)
     case inputItems(String, QueryString)
+    case conversation(ConversationService.Call)
     case addFaults
     case clearFaults
   }
@@ -98,13 +99,14 @@ struct HTTPRouter {
     if let id = Self.name(in: path, after: "/v1/responses/", before: "/cancel") {
       return ["POST": .cancel(id)]
     }
+    if let calls = Self.conversationCalls(of: path, query) { return calls }
     if let id = Self.name(in: path, after: "/v1/models/"), Self.modelNames.contains(id) {
       return ["GET": .answer(HTTPAnswer(status: 200, json: Self.model(id)))]
     }
     return [:]
   }
 
-  private static func name(
+  static func name(
     in path: String, after prefix: String, before suffix: String = ""
   ) -> String? {
     guard path.hasPrefix(prefix), path.hasSuffix(suffix) else { return nil }

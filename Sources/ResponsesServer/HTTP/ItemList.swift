@@ -1,7 +1,8 @@
 import RWSJSON
 import RWSWebSocket
 
-/// `GET /v1/responses/{id}/input_items`: a page of what the model saw before it answered.
+/// Lists of items: what the model saw before it answered (`/v1/responses/{id}/input_items`), and what a
+/// conversation holds.
 enum ItemList {
   private static let limits: ClosedRange<Int> = 1...100
 
@@ -25,6 +26,12 @@ enum ItemList {
     }
     let limit = try limit(query["limit"])
     return HTTPAnswer(json: json(listed.prefix(limit), hasMore: listed.count > limit))
+  }
+
+  /// All of them, in their order.
+  static func whole(_ items: [Item]) -> HTTPAnswer {
+    let listed = items.enumerated().map { ListedItem($0.element, at: $0.offset) }
+    return HTTPAnswer(json: json(listed[...], hasMore: false))
   }
 
   private static func limit(_ text: String?) throws(RequestError) -> Int {

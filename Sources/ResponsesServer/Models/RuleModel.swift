@@ -19,8 +19,8 @@ import RWSJSON
 ///     anything else                      ECHO: <text>
 ///
 /// `tool_choice: required` makes a call of whatever else would be a text: of the first tool that was not called
-/// since the last user text. Calls with other parameters than `seen` have arguments, and structured outputs
-/// are texts, that their schema allows (`SchemaInstance`).
+/// since the last user text. Where a function's schema does not allow `seen`, its arguments are what it allows,
+/// and so are structured outputs (`SchemaInstance`).
 ///
 /// Two words in the last user text go with any of these, for every answer until the next user text:
 ///
@@ -62,8 +62,9 @@ package struct RuleModel: Model {
       guard let tool = input.tools.first, calledByName(input) == nil else {
         return echo(prompt.text)
       }
-      let isLoop = ByteSearch.contains("TOOL LOOP", in: Array(input.lastUserText.utf8))
-      if input.mustCall, !isLoop, let call = requiredCall(input) { return ModelAnswer([call]) }
+      if input.mustCall, !asksForALoop(input), let call = requiredCall(input) {
+        return ModelAnswer([call])
+      }
       return ModelAnswer([call(of: tool, input)])
     }
     return answer(toUserText: prompt.text, input)
@@ -149,14 +150,21 @@ package struct RuleModel: Model {
   private func call(of tool: ModelInput.Tool, _ input: ModelInput) -> ModelAnswer.Item {
     let seen = "{\"seen\": \(input.toolOutputs)}"
     if tool.isCustom { return .customCall(name: tool.name, input: seen) }
-    guard let schema = tool.parameters, let properties = schema["properties"]?.members,
-      !properties.isEmpty, !properties.contains(where: { $0.key == "seen" })
-    else { return .functionCall(name: tool.name, arguments: seen) }
+    guard let schema = tool.parameters, !Self.allowsSeen(schema) else {
+      return .functionCall(name: tool.name, arguments: seen)
+    }
     return .functionCall(
       name: tool.name,
       arguments: SchemaInstance.write(
         of: schema, text: "ECHO: \(input.lastUserText.prefix(Self.argumentLengthMax))",
         number: input.toolOutputs))
+  }
+
+  /// Whether `{"seen": <n>}` is a value of it.
+  private static func allowsSeen(_ schema: JSONValue) -> Bool {
+    let others = schema["required"]?.elements.contains { $0.string != "seen" } ?? false
+    let isClosed = schema["additionalProperties"]?.bool == false
+    return !others && (!isClosed || schema["properties"]?["seen"] != nil)
   }
 
   private static let argumentLengthMax = 200
@@ -180,6 +188,10 @@ package struct RuleModel: Model {
       return .message(
         SchemaInstance.write(of: schema, text: text, number: input.toolOutputs), phase: phase)
     }
+  }
+
+  private func asksForALoop(_ input: ModelInput) -> Bool {
+    ByteSearch.contains("TOOL LOOP", in: Array(input.lastUserText.utf8))
   }
 
   /// The outputs that came together at the end: parallel calls are answered by several.

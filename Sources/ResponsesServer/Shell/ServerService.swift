@@ -70,6 +70,10 @@ final class ServerService {
       guard let json = store.json(id) else { throw .responseNotFound(id) }
       if query["stream"] == "true" { throw .isNotInBackground("be streamed") }
       return HTTPAnswer(json: json)
+    case .conversation(let call):
+      return try ConversationService(
+        store: store.conversations, unixSeconds: configuration.unixSeconds(now)
+      ).answer(call, body, ids: &ids)
     case .inputItems(let id, let query):
       guard let input = store.input(id) else { throw .responseNotFound(id) }
       return try ItemList.page(of: input, query)
