@@ -193,6 +193,10 @@ def test_errors(client, wire):
         client.responses.create(model="rules", input=7, stream=True)
     failed = client.responses.create(model="rules", input="UPSTREAM ERROR")
     assert failed.status == "failed" and failed.error.code == "server_error"
+    assert client.responses.retrieve(failed.id).error.code == "server_error"
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.responses.create(model="rules", input="x", previous_response_id=failed.id)
+    assert caught.value.code == "previous_response_not_found"
     for method, path, status in [("PUT", "/v1/responses", 405), ("POST", "/v1/nothing", 404)]:
         wire.request(method, path)
         answer = wire.getresponse()

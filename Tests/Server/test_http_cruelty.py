@@ -2,13 +2,12 @@
 an end of the server."""
 import json
 import os
-import signal
 import socket
 import subprocess
 import urllib.parse
 
 import pytest
-from conftest import TIMEOUT, RunningServer, program
+from conftest import TIMEOUT, program
 
 CREATE = json.dumps({"model": "rules", "input": "hi"}).encode()
 
@@ -195,16 +194,3 @@ def test_what_cannot_be_started_says_why(server, tmp_path):
     wrong = tmp_path / "script.json"
     wrong.write_text('{"faults": [{"do": "dance"}]}')
     assert "dance" in run("--script", str(wrong)).stderr
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_end_it_cleanly_with_clients_connected(number):
-    server = RunningServer()
-    with server.socket() as socket:
-        socket.create("hi")
-        socket.send({"type": "response.create", "model": "rules", "input": "SLOW 60000 x"})
-        socket.recv()
-        server.process.send_signal(number)
-        assert server.process.wait(TIMEOUT) == 0
-    server.process.stdin.close()
-    server.process.stdout.close()

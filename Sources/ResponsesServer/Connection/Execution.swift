@@ -161,20 +161,21 @@ extension Execution {
     private func outcome(
       _ ending: ModelAnswer.Ending, output: [Item], usage: Usage, json: [UInt8]
     ) -> RunningResponse.Outcome {
-      if case .failed = ending { return .failed }
+      let seen = execution.built.context.items[...]
+      if case .failed = ending { return .failed(input: seen, json: json) }
       var whole = execution.built.context
       do {
         for (item, tokens) in zip(output, tokens) { try whole.append(item, tokens: tokens) }
       } catch {
         // Only a repeated id could get here, and ids are random: such a response cannot be continued.
-        return .failed
+        return .failed(input: seen, json: json)
       }
       let response = CachedResponse(
         id: object.id, context: whole, renderedSettings: execution.prepared.settings,
         settingsTokens: execution.prepared.settingsTokens, tokens: usage.input + usage.output)
       // A slice of the same items, unless they were compacted.
       let isCompacted = output.contains { $0.kind == .compaction }
-      let input = isCompacted ? execution.built.context.items[...] : whole.items.dropLast(output.count)
+      let input = isCompacted ? seen : whole.items.dropLast(output.count)
       return .finished(response, input: input, output: output, json: json)
     }
   }

@@ -9,7 +9,7 @@ struct RunningResponse {
   enum Outcome {
     /// `input`: what the model saw; `json`: the response object, for the store.
     case finished(CachedResponse, input: ArraySlice<Item>, output: [Item], json: [UInt8])
-    case failed
+    case failed(input: ArraySlice<Item>, json: [UInt8])
   }
 
   /// The terminal event and what it means.

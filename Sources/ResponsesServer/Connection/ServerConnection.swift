@@ -281,7 +281,8 @@ package struct ServerConnection {
       }
       ended.note(running.id, completed: true)
       followSteers(of: running, response, on: lane)
-    case .failed:
+    case .failed(let input, let json):
+      if running.request.store { store.keepFailed(running.id, input: input, json: json) }
       if let id = running.request.previousResponseID {
         cache.continuationFailed(of: id, on: lane)
       }

@@ -28,7 +28,8 @@ package final class ResponseStore {
   }
 
   private struct Stored {
-    let response: CachedResponse
+    /// nil: it failed, and cannot be continued.
+    let response: CachedResponse?
     let input: ArraySlice<Item>
     let json: [UInt8]
   }
@@ -56,6 +57,10 @@ package final class ResponseStore {
     for item in output {
       if let id = item.id { items.insert(item, for: id) }
     }
+  }
+
+  func keepFailed(_ id: String, input: ArraySlice<Item>, json: [UInt8]) {
+    responses.insert(Stored(response: nil, input: input, json: json), for: id)
   }
 
   /// The service knows from an item's id which reasoning led to it, stored or not; this server remembers.
