@@ -8,7 +8,7 @@ import Testing
     arguments: [
       ("/x?a=1&b=2", "a", "1"), ("/x?a=1&a=2", "a", "2"), ("/x?a%5B%5D=1", "a[]", "1"),
       ("/x?a=%E2%82%AC+b", "a", "€ b"), ("/x?a", "a", ""), ("/x?a=b=c", "a", "b=c"),
-      ("/x?a=%", "a", "%"), ("/x?a=%zz", "a", "%zz"), ("/x?&&a=1&", "a", "1"),
+      ("/x?a=%", "a", "%"), ("/x?a=%zz", "a", "%zz"), ("/x?a=%+1", "a", "% 1"), ("/x?&&a=1&", "a", "1"),
     ])
   func decoding(target: String, name: String, value: String) {
     #expect(QueryString(target: target)[name] == value)

@@ -125,7 +125,8 @@ extension ResponseRequest {
     }
     if self["background"]?.bool == true {
       throw .invalid(
-        "Background mode is not supported over WebSocket.", code: "unsupported_parameter",
+        "Background mode is not supported over WebSocket, nor by this server over HTTP.",
+        code: "unsupported_parameter",
         param: "background")
     }
     if self["input"] == nil, previousResponseID == nil, self["prompt"] == nil,

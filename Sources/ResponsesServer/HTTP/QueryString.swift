@@ -18,7 +18,9 @@ struct QueryString: Equatable {
     var rest = text.utf8[...]
     while let byte = rest.popFirst() {
       let digits = rest.prefix(2)
-      if byte == UInt8(ascii: "%"), digits.count == 2, let code = UInt8(Substring(digits), radix: 16) {
+      if byte == UInt8(ascii: "%"), digits.count == 2, digits.first != UInt8(ascii: "+"),
+        let code = UInt8(Substring(digits), radix: 16)
+      {
         bytes.append(code)
         rest = rest.dropFirst(2)
       } else {
