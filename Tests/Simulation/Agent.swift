@@ -35,6 +35,10 @@ final class Agent {
   var lastConnection: ConnectionID?
   var lastEnd: Int64 = 0
   var committed: SimTurn.Wanted?
+  /// The turn that committed last.
+  var committedTag = ""
+  /// What was prepared may have been its own or a fork's.
+  var hasDoubtfulCosts = false
   /// A turn since then was sent and did not end well: its response may take the context's place.
   var isInterrupted = false
 

@@ -19,6 +19,7 @@ extension World {
       agent.isStored = source.isStored
       (agent.model, agent.instructions, agent.tools) = (source.model, source.instructions, source.tools)
       agent.committed = source.committed
+      agent.committedTag = source.committedTag
       agent.isChainStored = source.isChainStored
       machine.fork(source.id, as: agent.id, now: now)
     } else {

@@ -50,6 +50,8 @@ extension World {
     agent.history = (turn.contextBefore ?? []) + input + execution.output
     agent.openCalls = execution.output.filter { items[$0].isCall }
     agent.committed = turn.wanted
+    // A successor has its settings.
+    agent.committedTag = String(turn.tag.prefix { $0 != "+" })
     agent.isInterrupted = false
     agent.hasLane = conditions.lanes == .supported && (conditions.areLanesKnown || isEchoSeen)
     agent.lastConnection = turn.connection
@@ -76,7 +78,7 @@ extension World {
   /// The books of a session are the sum of its turns'.
   func judgeLedger(_ agent: Agent) {
     let ledger = machine.ledger(agent.id)
-    if ledger.inputTokens != agent.inputTokens {
+    if ledger.inputTokens != agent.inputTokens, !agent.hasDoubtfulCosts {
       Violation.report(
         "session \(agent.id.value): the ledger has \(ledger.inputTokens) tokens of input, its turns \(agent.inputTokens)")
     }

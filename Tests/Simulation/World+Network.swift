@@ -13,7 +13,7 @@ extension World {
       if !isEchoSeen, !isGivenUp { isEchoSeen = text.holds(#""stream_id":"lane-"#) }
       if text.utf8.count < 200 {
         if text.holds("websocket_connection_limit_reached") { link.limitTold = clock.now }
-        if conditions.asksForKey, text.holds("invalid_api_key") { noteRefusedKey(connection) }
+        if conditions.asksForKey, !isGivenUp, text.holds("invalid_api_key") { noteRefusedKey(connection) }
       }
       var text = text
       text.withUTF8 { machine.receive(connection, text: UnsafeRawBufferPointer($0), now: now) }

@@ -7,20 +7,20 @@ extension World {
 
   /// What is prepared is what the session's last turn left, as it would go out with its next one.
   func judgePriming(_ body: [UInt8], _ id: TurnID) {
-    guard let request = ServerRequest(body), let turn = turnsByTag[request.turn] else {
-      return Violation.report("something is prepared for no session")
+    guard let request = ServerRequest(body) else { return Violation.report("what is prepared is no request") }
+    let input = request.input.map(items.intern)
+    // Forks may still be where their source is or was.
+    let agents = liveAgents.filter { $0.committedTag == request.turn }
+    let differences = agents.map { items.difference(input, $0.history, isVerbatim: !$0.manner.rewrites) }
+    trace("the context of \(agents.map(\.id.value)) is prepared")
+    if !conditions.primes || !request.isWarmUp || request.previous != nil {
+      Violation.report("what is prepared after \(request.turn) is \(request.names)")
     }
-    let agent = turn.agent
-    primings[id] = agent
-    trace("session \(agent.id.value): its context is prepared")
-    if !conditions.primes || !request.isWarmUp || request.previous != nil || agent.isClosed {
-      Violation.report("session \(agent.id.value): what is prepared is \(request.names)")
+    guard let index = differences.firstIndex(of: nil) else {
+      return Violation.report("of what is prepared after \(request.turn) \(differences.first.flatMap(\.self) ?? "nothing is anybody's")")
     }
-    if let difference = items.difference(
-      request.input.map(items.intern), agent.history, isVerbatim: !agent.manner.rewrites)
-    {
-      Violation.report("session \(agent.id.value): of what is prepared \(difference)")
-    }
+    primings[id] = agents[index]
+    for agent in agents where agents.count > 1 { agent.hasDoubtfulCosts = true }
   }
 
   /// Who was idle when it moved should have been prepared.

@@ -64,6 +64,7 @@ final class World {
     limits.keyNanoseconds = 400
     limits.primesRotation = conditions.primes
     limits.primingNanoseconds = Self.primingTime
+    limits.primingLimitNanoseconds = 2_000
     limits.lookupPauseNanoseconds = 100
     machine = ClientMachine(
       limits: limits, transport: conditions.transport, seed: seed, tally: tally)

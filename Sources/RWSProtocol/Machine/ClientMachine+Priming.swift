@@ -6,7 +6,6 @@
 /// is no part of the history, but the next turn continues it.
 extension ClientMachine {
   private static let primingIDs: UInt64 = 3 << 62
-  private static let timeLimit: Int64 = 60_000_000_000
 
   func prime(_ session: SessionState, _ now: Instant) {
     let chain = session.chain
@@ -21,7 +20,7 @@ extension ClientMachine {
     counters.primingCount += 1
     let request = TurnRequest(
       id: id, content: .new(TurnInput()), settings: chain.lastSettings ?? session.settings, isWarmUp: true,
-      isPriming: true, limits: TurnLimits(firstEvent: nil, eventGap: nil, total: Self.timeLimit), recovery: .none)
+      isPriming: true, limits: TurnLimits(firstEvent: nil, eventGap: nil, total: limits.primingLimitNanoseconds), recovery: .none)
     start(request, in: session.id, now: now)
     session.lastUse = lastUse
   }

@@ -57,6 +57,8 @@ package struct PoolLimits: Sendable, Equatable {
   /// Sessions that were active so lately have their context prepared on the connection that they move to.
   package var primesRotation = false
   package var primingNanoseconds: Int64 = 300_000_000_000
+  /// So long their next turns wait for that.
+  package var primingLimitNanoseconds: Int64 = 60_000_000_000
   /// A stored response that is looked up and still runs is looked up again after this time, then after longer ones.
   package var lookupPauseNanoseconds: Int64 = 500_000_000
   /// An API key that was asked for must be there within this time.

@@ -81,4 +81,20 @@ import Testing
     driver.open()
     #expect(driver.sent.count == 1)
   }
+
+  @Test("a turn does not wait for one that is never answered longer than the limit, and goes elsewhere, whole")
+  func limited() throws {
+    var limits = PoolLimits()
+    limits.primesRotation = true
+    limits.primingLimitNanoseconds = 1_000
+    let driver = try MachineDriver(lanes: .supported, limits: limits)
+    try moved(driver)
+    let priming = try #require(driver.sent.last)
+    let turn = try driver.start(#""three""#)
+    #expect(driver.request(turn) == nil)
+    driver.advance(nanoseconds: 1_000)
+    let request = try #require(driver.request(turn))
+    #expect(request.lane != priming.lane)
+    #expect(request.body["input"]?.elements.count == 5)
+  }
 }
