@@ -27,7 +27,7 @@ def start(name, *arguments, **environment):
     return subprocess.run(
         [sys.executable, EXAMPLES / name, *arguments], env=env, stdin=subprocess.DEVNULL,
         # Under a sanitizer, which unwinds the interpreter's every allocation, an agent takes a minute.
-        capture_output=True, text=True, encoding="utf-8", timeout=SECONDS * 8,
+        capture_output=True, text=True, encoding="utf-8", timeout=SECONDS * 2,
     )  # fmt: skip
 
 
