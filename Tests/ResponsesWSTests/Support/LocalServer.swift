@@ -1,5 +1,6 @@
-import RWSNetwork
 import ResponsesServer
+
+@testable import RWSNetwork
 
 /// The project's own server, on a thread of this process.
 final class LocalServer: @unchecked Sendable {
@@ -20,6 +21,8 @@ final class LocalServer: @unchecked Sendable {
 
   deinit {
     thread.loop.post { [server = Unchecked(server)] in server.value.stop() }
+    // Until it has: what is on a loop when that ends keeps itself alive. The server waits a second at most.
+    _ = thread.waitUntilReturned(deadline: .max)
     thread.stopAndJoin()
   }
 

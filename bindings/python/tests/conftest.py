@@ -91,14 +91,15 @@ def closed_port():
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    """Self-signed certificates: `good` for localhost, `elsewhere` for another host, `expired`."""
+    """Self-signed certificates: `good` for localhost, `numeric` for its address, `elsewhere` for another
+    host, `expired`."""
     folder = tmp_path_factory.mktemp("certificates")
 
-    def make(name, host, days):
+    def make(name, host, days, kind="DNS"):
         certificate, key, request, extensions = (
             folder / f"{name}.{end}" for end in ("pem", "key", "csr", "ext")
         )
-        extensions.write_text(f"subjectAltName=DNS:{host}")
+        extensions.write_text(f"subjectAltName={kind}:{host}")
         for command in (
             ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
              "-keyout", key, "-out", request, "-subj", f"/CN={host}"],
@@ -111,6 +112,7 @@ def certificates(tmp_path_factory):
 
     return SimpleNamespace(
         good=make("good", "localhost", 2),
+        numeric=make("numeric", "127.0.0.1", 2, "IP"),
         elsewhere=make("elsewhere", "elsewhere.test", 2),
         expired=make("expired", "localhost", -1),
     )
