@@ -36,6 +36,8 @@ final class ModelServer {
   private(set) var executions: [String: [Execution]] = [:]
   /// How often each steer's text went into a context by itself.
   private(set) var appliedSteers: [Int: Int] = [:]
+  /// The caller's number of each that the server has accepted.
+  var steerNumbers: [String: Int] = [:]
   private var stored: [String: Stored] = [:]
   private var nextID = 0
   /// Stored responses.

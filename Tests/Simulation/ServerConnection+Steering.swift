@@ -27,6 +27,7 @@ extension ServerConnection {
     }
     let steer = ServerLane.Steer(id: server.makeID("steer"), input: input, number: number)
     running.steers.append(steer)
+    server.steerNumbers[steer.id] = number
     if server.random.oneIn(2) { running.isInterrupted = true }
     tell(#"{"type":"response.steer.accepted",\#(echo(name))"steer":{"id":"\#(steer.id)","previous_response_id":"\#(target)"}}"#)
   }

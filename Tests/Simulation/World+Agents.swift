@@ -1,3 +1,4 @@
+import RWSJSON
 import RWSProtocol
 
 /// What the callers do.
@@ -192,6 +193,19 @@ extension World {
       return Violation.report("steer-\(id.value) is committed to no turn")
     }
     turn.putAhead(steer.item)
+  }
+
+  /// What the server says of a steer that waits for its caller's outputs.
+  func pendingSteer(failedIn text: String) -> SimSteer? {
+    guard text.holds("response.steer.failed"), let id = (try? JSONValue(parsing: text))?["steer"]?["id"]?.string,
+      let steer = server.steerNumbers[id].flatMap({ steers[SteerID(UInt64($0))] }), case .pending = steer.state
+    else { return nil }
+    return steer
+  }
+
+  func judgeFailed(_ steer: SimSteer) {
+    if case .returned = steer.state { return }
+    Violation.report("steer-\(steer.id.value) has failed, and its caller was told that it is \(steer.state)")
   }
 
   func succeeded(_ first: TurnID, _ second: TurnID) {

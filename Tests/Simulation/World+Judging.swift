@@ -19,7 +19,10 @@ extension World {
     }
     switch end.outcome {
     case .completed, .incomplete: commit(turn, end)
-    case .failed, .cancelled, .running: agent.isInterrupted = agent.isInterrupted || turn.connection != nil
+    case .failed, .cancelled, .running:
+      // For one over HTTP the session leaves its lane, be it that nothing is sent.
+      let hasLeft = turn.connection != nil || turn.transport != .webSocket
+      agent.isInterrupted = agent.isInterrupted || hasLeft
     }
     resends += turn.resends.count
     guard !agent.isClosed else { return }

@@ -6,6 +6,7 @@ extension World {
     let connection = link.connection
     // What comes behind it in the same read is nobody's any more.
     var isGivenUp = false
+    let failedSteer = burst.first.flatMap { pendingSteer(failedIn: $0.text) }
     for (text, ended) in burst {
       trace("  connection \(connection.id.value) -> \(text.prefix(200))")
       if let ended { noteEnd(of: ended, link) }
@@ -20,6 +21,7 @@ extension World {
     }
     machine.finishedRead(connection, now: now)
     perform()
+    if let failedSteer { judgeFailed(failedSteer) }
     if isGivenUp, !link.isEnded {
       Violation.report("connection \(connection.id.value) goes on after what is no event")
     }
