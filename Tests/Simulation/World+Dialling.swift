@@ -106,7 +106,8 @@ extension World {
   func noteEnd(of turn: String, _ link: SimLink) {
     endTold[turn] = clock.now
     // Unless it was sent again elsewhere before.
-    if server.asksPatience(of: turn), turnsByTag[turn]?.connection == link.connection.id {
+    // Nor if its connection had said before that it is too old.
+    if server.asksPatience(of: turn), link.limitTold == nil, turnsByTag[turn]?.connection == link.connection.id {
       patienceTold[turn] = clock.now
     }
     guard link.isHTTP else { return }
