@@ -89,6 +89,10 @@ extension ClientMachine {
     if required != .http, route.seat(session, over: required) { return true }
     let mayDial = route.mayDial
     let replaced = mayDial ? nil : route.deserted ?? required.flatMap(route.unused)
+    if let replaced, route.hasTooMany {
+      abandon(replaced, now)
+      return findSeat(session, now)
+    }
     if mayDial || replaced != nil {
       let wanted = session.active?.request.transport
       let transport =

@@ -56,6 +56,9 @@ final class Route {
   /// Those that are being left do not count: who leaves needs another.
   var mayDial: Bool { counted < limits.connectionsMax || !holds(.connectionsLimit) }
 
+  /// By a probe that found a WebSocket.
+  var hasTooMany: Bool { counted > limits.connectionsMax }
+
   private var counted: Int { connections.count { $0.state != .aging } }
 
   /// Seats the session where there is room by rules 2; false: nowhere.
@@ -81,7 +84,7 @@ final class Route {
 
   /// By rule 5. One that is being left does not count: nothing would be won. So it is where there are too many already.
   var deserted: Connection? {
-    guard counted <= limits.connectionsMax else { return nil }
+    guard !hasTooMany else { return nil }
     return connections.first {
       $0.isServing && $0.state != .aging && $0.inFlight > 0 && $0.isAbandoned && holdsNobody($0)
         && holds(.desertedGivesWay)
@@ -90,8 +93,7 @@ final class Route {
 
   /// By rule 6.
   func unused(dialling transport: Transport) -> Connection? {
-    guard counted <= limits.connectionsMax else { return nil }
-    return connections.first {
+    connections.first {
       // Over HTTP each response has a connection of its own.
       ($0.transport != transport || transport == .http) && $0.isServing && $0.state != .aging && $0.isAbandoned
         && $0.seatedSessions.allSatisfy(\.isIdle) && holds(.unusedGivesWay)

@@ -110,4 +110,25 @@ import Testing
     driver.open()
     #expect(driver.request(turn)?.connection.transport == .webSocket)
   }
+
+  @Test("one too many, as a probe makes it, is no reason to wait for ever: all that is unused gives way")
+  func probeMadeTooMany() throws {
+    var limits = PoolLimits()
+    limits.connectionsMax = 1
+    let driver = try MachineDriver(lanes: .supported, limits: limits, transport: .automatic)
+    try driver.start(#""a""#)
+    driver.refuseUpgrade()
+    driver.open()
+    driver.answer("r1")
+    let second = try driver.start(#""b""#, in: driver.openSession(), transport: .webSocket)
+    driver.advance(nanoseconds: limits.probeNanoseconds)
+    #expect(driver.connects.map(\.transport) == [.webSocket, .http, .webSocket, .webSocket])
+    driver.open()
+    driver.answer(try #require(driver.request(second)), "r2")
+    let third = try driver.start(#""c""#, in: driver.openSession(), transport: .http)
+    #expect(driver.connects.count == 5)
+    #expect(driver.closes.suffix(2).allSatisfy { $0.transport == .webSocket })
+    driver.open()
+    #expect(driver.request(third)?.connection.transport == .http)
+  }
 }
