@@ -104,7 +104,9 @@ package final class EventLoop: @unchecked Sendable {
       return needsWakeUp
     }
     let (wait, timersDue) = mayWait ? plannedWait(maxWait) : (0, .max)
-    let count = epoll_wait(epoll, events.baseAddress, Int32(Self.eventsPerWait), wait)
+    let count = ForkGate.outside {
+      epoll_wait(epoll, events.baseAddress, Int32(Self.eventsPerWait), wait)
+    }
     now = MonotonicClock.now()
     if now > timersDue, now &- timersDue >= Self.starvationMin { starved &+= now &- timersDue }
     // A failed wait (EINTR) counts as one without events.

@@ -156,7 +156,8 @@ enum Resolver {
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
     hints.ai_flags = flags | AI_NUMERICSERV
     var list: UnsafeMutablePointer<addrinfo>?
-    let status = getaddrinfo(host, String(port), &hints, &list)
+    let service = String(port)
+    let status = ForkGate.outside { getaddrinfo(host, service, &hints, &list) }
     guard status == 0 else {
       let code = errno
       return .failure(

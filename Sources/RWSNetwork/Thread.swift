@@ -13,7 +13,8 @@ enum Thread {
     }
   }
 
-  /// Starts a thread with every signal blocked. Returns 0 or an errno value. The thread is joinable.
+  /// Starts a thread with every signal blocked, inside the fork gate: `body` leaves it where it waits. Returns 0
+  /// or an errno value. The thread is joinable.
   static func start(
     _ thread: UnsafeMutablePointer<pthread_t>, name: String, stackBytes: Int? = nil,
     _ body: @escaping @Sendable () -> Void
@@ -43,7 +44,9 @@ enum Thread {
 
   private static let entry: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? =
     {
-      if let argument = $0 { run(Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()) }
+      if let argument = $0 {
+        ForkGate.inside { run(Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()) }
+      }
       return nil
     }
 

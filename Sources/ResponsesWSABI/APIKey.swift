@@ -1,4 +1,5 @@
 import CResponsesWS
+import RWSNetwork
 import RWSClient
 
 @c(rws_api_key_answer) @implementation
@@ -37,6 +38,6 @@ extension APIKeyRequest {
     }
     let bits = UInt(bitPattern: handle)
     onExpiry { _ = Handles.keyRequests.remove(OpaquePointer(bitPattern: bits)) }
-    ask(handle, isRefused ? 1 : 0, userData.pointer)
+    ForkGate.outside { ask(handle, isRefused ? 1 : 0, userData.pointer) }
   }
 }

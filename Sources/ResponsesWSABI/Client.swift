@@ -1,4 +1,5 @@
 import CResponsesWS
+import RWSNetwork
 import RWSClient
 
 final class ClientHandle: Sendable {
@@ -12,7 +13,7 @@ public func rws_client_new(
   _ options: UnsafePointer<rws_client_options>?,
   _ client_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> rws_status {
-  call { () throws(ResponsesError) in
+  makingCall { () throws(ResponsesError) in
     let client_out = try required(client_out, "client_out")
     let client = try Client(ClientOptions(read(options, into: rws_client_options())))
     client_out.pointee = try Handles.insert(ClientHandle(client), into: Handles.clients)
@@ -129,7 +130,10 @@ extension ClientOptions {
       let user = UserData(pointer: options.log_user_data)
       self.log = { level, line in
         var line = line
-        line.withUTF8 { log(level.rawValue, rws_string(UnsafeRawBufferPointer($0)), user.pointer) }
+        line.withUTF8 {
+          let text = rws_string(UnsafeRawBufferPointer($0))
+          ForkGate.outside { log(level.rawValue, text, user.pointer) }
+        }
       }
     }
   }

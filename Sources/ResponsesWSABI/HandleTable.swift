@@ -6,6 +6,7 @@ import RWSClient
 ///
 /// Bits of a handle: generation (32) · index (28) · kind (4). A slot is reused with the next
 /// generation, so a stale handle is mistaken for a live one only after 2³² reuses of its slot.
+/// The last index belongs to `parentsHandle`.
 final class HandleTable<Object: AnyObject>: @unchecked Sendable {
   private struct Slot {
     var generation: UInt32 = 1
@@ -22,11 +23,16 @@ final class HandleTable<Object: AnyObject>: @unchecked Sendable {
     self.kind = kind
   }
 
-  /// nil when 2²⁸ handles live.
+  /// Answers as a handle of the parent process does in a forked child, to rehearse that.
+  var parentsHandle: OpaquePointer? { OpaquePointer(bitPattern: UInt(Self.indexMax) << 4 | kind) }
+
+  private static var indexMax: Int { 1 << 28 - 1 }
+
+  /// nil when 2²⁸ - 1 handles live.
   func insert(_ object: Object) -> OpaquePointer? {
     ForkGuard.withProcessLock {
       let index = free.popLast() ?? slots.count
-      guard index < 1 << 28 else { return nil }
+      guard index < Self.indexMax else { return nil }
       if index == slots.count { slots.append(Slot()) }
       slots[index].object = object
       slots[index].origin = ForkGuard()
@@ -44,28 +50,29 @@ final class HandleTable<Object: AnyObject>: @unchecked Sendable {
 
   subscript(handle: OpaquePointer?) -> Found {
     ForkGuard.withProcessLock {
-      guard let index = index(of: handle), let object = slots[index].object else { return .nothing }
+      guard let index = index(of: handle), let object = slots[index].object else {
+        return handle == parentsHandle ? .parents : .nothing
+      }
       return slots[index].origin.isForkedChild ? .parents : .object(object)
     }
   }
 
-  /// The object, which no handle names any more. One of the parent process is leaked, not given: its
-  /// end would touch what the two processes share.
+  /// The object, which no handle names any more. One of the parent process is leaked, with its slot, not given:
+  /// its end would touch what the two processes share.
   func remove(_ handle: OpaquePointer?) -> Object? {
     ForkGuard.withProcessLock {
       guard let index = index(of: handle), let object = slots[index].object else { return nil }
       let isParents = slots[index].origin.isForkedChild
-      if isParents { _ = Unmanaged.passRetained(object) }
+      if isParents { _ = Unmanaged.passRetained(object) } else { free.append(index) }
       slots[index].object = nil
       slots[index].generation &+= 1
-      free.append(index)
       return isParents ? nil : object
     }
   }
 
   private func index(of handle: OpaquePointer?) -> Int? {
     let bits = UInt(bitPattern: handle)
-    let index = Int(bits >> 4 & (1 << 28 - 1))
+    let index = Int(bits >> 4 & UInt(Self.indexMax))
     guard bits & 15 == kind, index < slots.count,
       slots[index].generation == UInt32(truncatingIfNeeded: bits >> 32)
     else { return nil }

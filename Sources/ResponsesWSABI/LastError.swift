@@ -1,5 +1,6 @@
 import CResponsesWS
 import Glibc
+import RWSNetwork
 import RWSClient
 
 /// Details of the last failed call, one per thread.
@@ -24,6 +25,16 @@ private func current() -> LastError? {
     .map { Unmanaged<LastError>.fromOpaque($0).takeUnretainedValue() }
 }
 
+/// Runs `body` on a thread that has had no error yet, and forgets what it leaves.
+func keepingLastError(_ body: () -> Void) {
+  guard let key else { return body() }
+  let before = pthread_getspecific(key)
+  pthread_setspecific(key, nil)
+  body()
+  if let made = pthread_getspecific(key) { Unmanaged<LastError>.fromOpaque(made).release() }
+  pthread_setspecific(key, before)
+}
+
 /// Keeps the error for `rws_last_error` and gives its status.
 func report(_ error: ResponsesError) -> rws_status {
   if let last = current() {
@@ -44,6 +55,11 @@ func call(_ body: () throws(ResponsesError) -> Void) -> rws_status {
   } catch {
     return report(error)
   }
+}
+
+/// As `call` where something is made, and nothing waited for: a child forked meanwhile may want to make it too.
+func makingCall(_ body: () throws(ResponsesError) -> Void) -> rws_status {
+  ForkGate.inside { call(body) }
 }
 
 /// As `call` where the body waits: RWS_TIMEOUT if it says false.

@@ -51,7 +51,7 @@ public func rws_session_new(
   _ client: OpaquePointer?, _ settings: UnsafePointer<CChar>?, _ settings_len: Int,
   _ session_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> rws_status {
-  call { () throws(ResponsesError) in
+  makingCall { () throws(ResponsesError) in
     let session_out = try required(session_out, "session_out")
     let client = try Handles.client(client).client
     let session = try client.session(settings: bytes(settings, settings_len, "settings"))
@@ -64,7 +64,7 @@ public func rws_session_new_as(
   _ client: OpaquePointer?, _ settings: UnsafePointer<CChar>?, _ settings_len: Int,
   _ identity: UnsafePointer<rws_identity>?, _ session_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> rws_status {
-  call { () throws(ResponsesError) in
+  makingCall { () throws(ResponsesError) in
     let session_out = try required(session_out, "session_out")
     let client = try Handles.client(client).client
     let session = try client.session(

@@ -38,7 +38,7 @@ public func rws_socket_new(
   _ client: OpaquePointer?, _ options: UnsafePointer<rws_socket_options>?,
   _ socket_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> rws_status {
-  call { () throws(ResponsesError) in
+  makingCall { () throws(ResponsesError) in
     let socket_out = try required(socket_out, "socket_out")
     let client = try Handles.client(client).client
     let given = try read(options, into: rws_socket_options())
@@ -101,10 +101,12 @@ private final class MessageCallback: @unchecked Sendable {
   }
 
   func handle(_ message: WebSocket.Message?) {
-    guard let message else { return function(socket, nil, user.pointer) }
+    guard let message else {
+      return ForkGate.outside { function(socket, nil, user.pointer) }
+    }
     var value = rws_message(message)
     value.struct_size = MemoryLayout<rws_message>.size
-    withExtendedLifetime(message) { function(socket, &value, user.pointer) }
+    withExtendedLifetime(message) { ForkGate.outside { function(socket, &value, user.pointer) } }
   }
 }
 

@@ -66,7 +66,7 @@ public func rws_turn_start(
   _ session: OpaquePointer?, _ input: UnsafePointer<CChar>?, _ input_len: Int,
   _ options: UnsafePointer<rws_turn_options>?, _ turn_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> rws_status {
-  call { () throws(ResponsesError) in
+  makingCall { () throws(ResponsesError) in
     let session = try Handles.session(session).session
     let given = try read(options, into: rws_turn_options())
     var callback: EventCallback?
@@ -135,13 +135,13 @@ private final class EventCallback: @unchecked Sendable {
 
   func handle(_ event: Event?) {
     guard let event else {
-      function(turn, nil, user.pointer)
+      ForkGate.outside { function(turn, nil, user.pointer) }
       if freesTurn { rws_turn_free(turn) }
       return
     }
     var value = rws_event(event.batch, at: event.index)
     value.struct_size = MemoryLayout<rws_event>.size
-    withExtendedLifetime(event) { function(turn, &value, user.pointer) }
+    withExtendedLifetime(event) { ForkGate.outside { function(turn, &value, user.pointer) } }
   }
 }
 
