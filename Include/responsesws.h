@@ -34,6 +34,8 @@
  *              RWS_..._INIT. Zero in an option means its default. Fields are only appended.
  *   fork       In a forked child every handle of the parent returns RWS_ERR_FORKED; freeing
  *              one is allowed and touches nothing of the parent's. Make new clients there.
+ *              fork waits for what the library's threads are doing, not for their waits and
+ *              callbacks: mostly microseconds, a second at most.
  *   Signals    The library installs no handler and never lets SIGPIPE out.
  */
 #ifndef RESPONSESWS_H

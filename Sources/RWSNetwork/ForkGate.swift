@@ -8,9 +8,10 @@ import Glibc
 /// outside while it waits or calls the host: `fork` waits until nobody is inside, and nobody enters until it is
 /// done.
 ///
-/// It waits no longer than `patience`: a thread may be inside for long, or wait for what the forking thread has.
+/// Neither waits longer than `patience`: what a host does in its own handlers of `fork` may need the other. It is
+/// long for what is loaded once: OpenSSL alone takes 50 ms on a busy machine.
 package enum ForkGate {
-  static let patience: Int64 = 50_000_000
+  static let patienceSeconds = 1
 
   /// Runs `body` inside; it must not wait for another thread that enters.
   package static func inside<Result, Failure: Error>(
@@ -38,7 +39,10 @@ package enum ForkGate {
   private static func enter() {
     ProcessState.prepare()
     let state = ProcessState.shared
-    pthread_rwlock_rdlock(&state.pointee.gate)
+    if pthread_rwlock_tryrdlock(&state.pointee.gate) != 0 {
+      var limit = limit()
+      guard pthread_rwlock_timedrdlock(&state.pointee.gate, &limit) == 0 else { return }
+    }
     pthread_setspecific(state.pointee.insideKey, state)
   }
 
@@ -52,18 +56,19 @@ package enum ForkGate {
 
   // MARK: The handlers of `fork`
 
-  /// Waits until nobody is inside. False after `patience`, and where the forking thread itself is inside.
+  /// Waits until nobody is inside. False when patience ends, and where the forking thread itself is inside.
   static func close() -> Bool {
     guard !isInside else { return false }
-    // The wall clock, as the function has it: a clock that is set back in this moment makes `fork` slow once.
+    var limit = limit()
+    return pthread_rwlock_timedwrlock(&ProcessState.shared.pointee.gate, &limit) == 0
+  }
+
+  /// By the wall clock, as the functions have it: one that is set back in this moment makes a `fork` slow.
+  private static func limit() -> timespec {
     var limit = timespec()
     clock_gettime(CLOCK_REALTIME, &limit)
-    limit.tv_nsec += Int(patience)
-    if limit.tv_nsec >= 1_000_000_000 {
-      limit.tv_nsec -= 1_000_000_000
-      limit.tv_sec += 1
-    }
-    return pthread_rwlock_timedwrlock(&ProcessState.shared.pointee.gate, &limit) == 0
+    limit.tv_sec += patienceSeconds
+    return limit
   }
 
   static func open() {

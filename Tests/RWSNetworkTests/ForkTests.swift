@@ -24,11 +24,6 @@ extension NetworkTests {
         connecting: ConnectOptions(url: try server.url(), tls: tls), on: loop, delegate: client)
       try loop.drive { client.info != nil }
       let thread = try IOThread(loop: EventLoop(), name: "rws-test")
-      // What the Swift runtime makes once, when first needed, must not be under way on that thread: the
-      // child would wait for it for ever.
-      nonisolated(unsafe) var isRunning = false
-      thread.loop.post { loop.post { isRunning = true } }
-      try loop.drive { isRunning }
       let guardBefore = ForkGuard()
 
       let child = forkProcess()

@@ -7,31 +7,34 @@
  */
 #include "test.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 
 #define FORKS 8
 #define SPAN_US 6000
-#ifndef CHILD_SECONDS
-#define CHILD_SECONDS 10
-#endif
+#define CHILD_SECONDS 20
 
 /* As far as the other thread has come. */
 static rws_client *client;
 static rws_session *session;
 static rws_turn *turn;
 
-static void *use_the_library(void *unused) {
-    rws_event event = RWS_EVENT_INIT;
+static void read_result(rws_turn *of) {
     rws_result result = RWS_RESULT_INIT;
-    rws_status status;
+    rws_stats stats = RWS_STATS_INIT;
+    rws_status end;
+    CHECK(read_all(of, &end) > 0);
+    CHECK(end == RWS_DONE);
+    CHECK_STATUS(RWS_OK, rws_turn_result(of, &result));
+    CHECK_STATUS(RWS_OK, rws_turn_stats(of, &stats));
+}
+
+static void *use_the_library(void *unused) {
     (void)unused;
     __atomic_store_n(&client, new_client(), __ATOMIC_SEQ_CST);
     __atomic_store_n(&session, new_session(client), __ATOMIC_SEQ_CST);
     __atomic_store_n(&turn, start(session, "\"hello\""), __ATOMIC_SEQ_CST);
-    while ((status = rws_turn_next(turn, PATIENCE_MS, &event)) == RWS_OK) {
-    }
-    CHECK(status == RWS_DONE);
-    CHECK_STATUS(RWS_OK, rws_turn_result(turn, &result));
+    read_result(turn);
     return NULL;
 }
 
@@ -73,7 +76,7 @@ static void make_an_own_client(void) {
     rws_client *own = new_client();
     rws_session *own_session = new_session(own);
     rws_turn *own_turn = start(own_session, "\"from the child\"");
-    CHECK_STATUS(RWS_DONE, rws_turn_wait(own_turn, PATIENCE_MS));
+    read_result(own_turn);
     rws_turn_free(own_turn);
     rws_session_free(own_session);
     rws_client_free(own);
@@ -85,6 +88,11 @@ static int64_t now_us(void) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+static int by_size(const void *one, const void *other) {
+    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+    return (a > b) - (a < b);
+}
+
 int main(int count, char **arguments) {
     if (count != 3) return 2;
     unsigned seed = (unsigned)atoi(arguments[1]);
@@ -93,18 +101,14 @@ int main(int count, char **arguments) {
     int64_t moments[FORKS], longest = 0;
     int hanging = 0;
     for (int i = 0; i < FORKS; i++) moments[i] = rand_r(&seed) % SPAN_US;
+    qsort(moments, FORKS, sizeof moments[0], by_size);
     pthread_t thread;
     int64_t begin = now_us();
     if (pthread_create(&thread, NULL, use_the_library, NULL) != 0) return 2;
     for (int i = 0; i < FORKS; i++) {
-        int64_t moment = begin + SPAN_US;
-        for (int j = 0; j < FORKS; j++)
-            if (moments[j] >= 0 && begin + moments[j] < moment) moment = begin + moments[j];
-        for (int j = 0; j < FORKS; j++)
-            if (begin + moments[j] == moment) moments[j] = -1;
-        while (now_us() < moment) {
+        int64_t before;
+        while ((before = now_us()) < begin + moments[i]) {
         }
-        int64_t before = now_us();
         children[i] = fork();
         if (children[i] == 0) {
             alarm(CHILD_SECONDS);

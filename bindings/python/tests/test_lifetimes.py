@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import multiprocessing
 import os
 import select
 import signal
@@ -525,6 +526,64 @@ def test_a_forked_child_gets_errors_and_the_parent_goes_on(serve, certificates, 
     assert turn.wait(SECONDS).text == "some text"
     assert session.run("still here").text == "echo: still here"
     client.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_does_not_wait_for_callbacks_that_wait_for_the_interpreter(serve):
+    """os.fork() holds the interpreter's lock, which the log on the I/O thread needs."""
+    peer = serve(echo)
+    ended = threading.Event()
+    lines = []
+    log = lambda level, line: lines.append(line)  # noqa: E731
+    with responsesws.Client(
+        peer.url, api_key=API_KEY, turn_timeout=SECONDS, log=log, log_level=responsesws.LOG_DEBUG
+    ) as client:
+        session = client.session(model="m")
+
+        def talk():
+            while not ended.is_set():
+                session.run("x")
+
+        talker = threading.Thread(target=talk)
+        talker.start()
+        times = []
+        try:
+            for _ in range(30):
+                begin = time.monotonic()
+                child = os.fork()
+                if child == 0:
+                    os._exit(0)
+                times.append(time.monotonic() - begin)
+                os.waitpid(child, 0)
+        finally:
+            ended.set()
+            talker.join()
+    assert lines
+    # One that waits for a callback waits a second.
+    assert sorted(times)[len(times) // 2] < 0.5, times
+
+
+def say(url, answers):
+    with responsesws.Client(url, api_key=API_KEY, turn_timeout=SECONDS) as client:
+        answers.put(client.session(model="m").run("hello").text)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_processes_that_multiprocessing_forks_have_clients_of_their_own(serve):
+    peer = serve(echo)
+    context = multiprocessing.get_context("fork")
+    with responsesws.Client(peer.url, api_key=API_KEY, turn_timeout=SECONDS) as client:
+        session = client.session(model="m")
+        assert session.run("before").text == "echo: before"
+        answers = context.Queue()
+        processes = [context.Process(target=say, args=(peer.url, answers)) for _ in range(4)]
+        for process in processes:
+            process.start()
+        assert [answers.get(timeout=SECONDS) for _ in processes] == ["echo: hello"] * 4
+        for process in processes:
+            process.join(SECONDS)
+            assert process.exitcode == 0
+        assert session.run("after").text == "echo: after"
 
 
 PROGRAM = """
