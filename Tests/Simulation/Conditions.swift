@@ -35,6 +35,8 @@ struct Conditions {
 
   /// Contexts are prepared on the connections that sessions move to.
   let primes: Bool
+  /// Of a connection that nobody uses: within the run, or beyond what any turn may wait.
+  let idleTime: Int64
 
   init(_ random: inout SeededRandom) {
     let isCrowd = random.oneIn(60)
@@ -57,5 +59,6 @@ struct Conditions {
     asksForKey = !isCrowd && !isLong && random.oneIn(6)
     ageLimit = isLong ? 24_000 : random.oneIn(3) ? Int64(1_500 + random.below(5_000)) : nil
     primes = ageLimit != nil && random.oneIn(2)
+    idleTime = random.oneIn(3) ? 4 * ModelServer.patience : 5_000
   }
 }

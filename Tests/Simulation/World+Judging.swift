@@ -170,7 +170,9 @@ extension World {
     let isOtherCancelled = turns.values.contains {
       $0.connection == connection && $0.end?.outcome == .cancelled
     }
-    return !isOtherDue && !isOtherCancelled && running(on: connection).count == 1 && link.server?.busyLanes == 1 && !link.isHalfOpen
+    // Its own requests the client does not tell of.
+    let isOtherPrimed = primings.values.contains { $0.connection == connection }
+    return !isOtherDue && !isOtherCancelled && !isOtherPrimed && running(on: connection).count == 1 && link.server?.busyLanes == 1 && !link.isHalfOpen
   }
 
   // MARK: Cache breaks

@@ -35,7 +35,7 @@ extension World {
     case (.completed, .completed), (.incomplete, .incomplete), (.failed, .failed): break
     case (.completed, _), (.incomplete, _), (.failed, _):
       Violation.report("\(turn.tag) was found \(lookup.state.map { "\($0)" } ?? ""), and ended \(end.outcome)")
-    case (.running, _) where clock.now - lookup.at > 1_000:
+    case (.running, _) where clock.now - max(lookup.at, lastJump) > 1_000:
       Violation.report("\(turn.tag) was found running, and for \(clock.now - lookup.at) nobody looked again")
     case (.running, _), (nil, _): break
     }

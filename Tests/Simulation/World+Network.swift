@@ -46,7 +46,7 @@ extension World {
     // Sometimes the kernel takes the message only in part, and the connection may end before the rest.
     let kernel = hasFaults && random.oneIn(10) ? Int64(random.below(200)) : 0
     let priming = turn.flatMap { isPriming($0) ? $0 : nil }
-    if let priming { judgePriming(body, priming) }
+    if let priming { judgePriming(body, priming, on: connection.id) }
     link.sendToServer(body, isPriming: priming != nil, kernel: kernel, flight: Int64(random.below(30))) { [self] in
       guard let turn else { return }
       machine.flushed(turn, now: now)

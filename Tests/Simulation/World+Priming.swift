@@ -6,7 +6,7 @@ extension World {
   func isPriming(_ id: TurnID) -> Bool { id.value >> 62 == 3 }
 
   /// What is prepared is what the session's last turn left, as it would go out with its next one.
-  func judgePriming(_ body: [UInt8], _ id: TurnID) {
+  func judgePriming(_ body: [UInt8], _ id: TurnID, on connection: ConnectionID) {
     guard let request = ServerRequest(body) else { return Violation.report("what is prepared is no request") }
     let input = request.input.map(items.intern)
     // Forks may still be where their source is or was.
@@ -19,7 +19,7 @@ extension World {
     guard let index = differences.firstIndex(of: nil) else {
       return Violation.report("of what is prepared after \(request.turn) \(differences.first.flatMap(\.self) ?? "nothing is anybody's")")
     }
-    primings[id] = agents[index]
+    primings[id] = (agents[index], connection)
     for agent in agents where agents.count > 1 { agent.hasDoubtfulCosts = true }
   }
 

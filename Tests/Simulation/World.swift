@@ -23,7 +23,7 @@ final class World {
   var endTold: [String: Int64] = [:]
   var dials: [Int64] = []
   var keys = SimKeys()
-  var primings: [TurnID: Agent] = [:]
+  var primings: [TurnID: (agent: Agent, connection: ConnectionID)] = [:]
   var hasFaults = true
   /// An event has shown the client that there are lanes.
   var isEchoSeen = false
@@ -59,7 +59,7 @@ final class World {
     limits.connectionsMax = conditions.connectionsMax
     limits.connectBurst = conditions.connectBurst
     limits.connectIntervalNanoseconds = conditions.connectInterval
-    limits.idleNanoseconds = 5_000
+    limits.idleNanoseconds = conditions.idleTime
     limits.probeNanoseconds = Self.probeInterval
     limits.keyNanoseconds = 400
     limits.primesRotation = conditions.primes
@@ -104,7 +104,7 @@ final class World {
   private func leave() {
     guard Violation.found.isEmpty else { return }
     for agent in liveAgents { close(agent) }
-    let limit = clock.now + 100_000
+    let limit = clock.now + conditions.idleTime + 100_000
     while step(until: limit) {}
     if Violation.found.isEmpty,
       let link = links.values.first(where: { !$0.isEnded && !($0.server?.isStuck ?? false) })
@@ -177,7 +177,7 @@ final class World {
       // When all that belongs to the same moment was done.
       if isPaused { clock.after(0) { [self] in judgePause(connection.id) } }
     case .deliver(let id, _, _) where isPriming(id): break
-    case .end(let id, let end) where isPriming(id): primings[id]?.inputTokens += end.stats.cost.inputTokens ?? 0
+    case .end(let id, let end) where isPriming(id): primings[id]?.agent.inputTokens += end.stats.cost.inputTokens ?? 0
     case .deliver(let id, let batch, _):
       guard let turn = turns[id] else { return Violation.report("events of no turn") }
       if turn.ends > 0 { Violation.report("\(turn.tag): events after its end") }

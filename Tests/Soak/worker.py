@@ -22,6 +22,8 @@ from measuring import sample  # noqa: E402
 SECONDS = 30
 # Each has some turns that take a fraction of a second: then something hung, and no limit of a turn has ended it.
 SCENARIO_SECONDS = 60
+# Fewer say nothing about growth, however slow the machine is.
+ROUNDS_LEAST = 20
 FAILURES_SHOWN = 10
 TOOLS = [{
     "type": "function", "name": "step", "strict": False,
@@ -286,7 +288,9 @@ def main():
     worker = Worker(settings)
     rngs = [random.Random(f"{settings['seed']}-{n}") for n in range(settings["threads"])]
     end = time.monotonic() + settings["seconds"]
-    while time.monotonic() < end:
+    rounds = 0
+    while time.monotonic() < end or rounds < ROUNDS_LEAST:
+        rounds += 1
         taken = worker.round(rngs)
         print(json.dumps({
             "sample": taken.as_dict(), "done": worker.done, "errors": worker.errors,

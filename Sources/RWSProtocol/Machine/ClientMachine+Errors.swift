@@ -30,18 +30,19 @@ extension ClientMachine {
   ) {
     guard connection.isConnected else { return }
     connection.state = .retiring
-    var sessions: [SessionState] = []
+    // First, for the end of a fork lets its source's session go on.
+    var sessions = dismissIdle(of: connection, now)
     for turn in connection.runningTurns
     where !turn.isCreated && !turn.hasOutput || !holds(.begunRunsOn) {
       guard let seat = turn.seat else { continue }
       vacate(turn, seat)
+      connection.dismiss(turn.session, now: now)
+      sessions.append(turn.session)
       if !resend(turn, after: .refused(error), now) {
         append(fields, text, to: turn, now)
         end(turn, .failed, error.with(.rejected), now)
       }
-      sessions.append(turn.session)
     }
-    sessions += dismissIdle(of: connection, now)
     sessions += connection.endWaiting()
     watchIdle(connection, now)
     closeIfRetired(connection, now)

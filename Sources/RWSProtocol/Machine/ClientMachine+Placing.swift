@@ -61,7 +61,6 @@ extension ClientMachine {
     guard let seat = session.seat else { return nil }
     switch seat.connection.state {
     case .connecting: return nil
-    case .retiring where !holds(.retiredTakesNothing): return seat
     case .retiring, .closed:
       leave(session, now)
       return self.seat(session, now)
@@ -187,8 +186,8 @@ extension ClientMachine {
       source.connection[source.lane].pendingForks += 1
     }
     let isDelta = planned.fullReason == nil
-    let held = connection[seat.lane].heldSteers
-    connection[seat.lane].heldSteers = nil
+    let held = connection.heldSteers(on: seat.lane)
+    connection.holdSteers(nil, on: seat.lane)
     let areHeldHere =
       held?.session == turn.session.id && held?.responseID == turn.session.chain.anchor?.responseID
     if !turn.session.pendingSteers.isEmpty, isDelta, holds(.pendingSteerIsCommitted),

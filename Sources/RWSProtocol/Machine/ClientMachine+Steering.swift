@@ -182,7 +182,7 @@ extension ClientMachine {
     guard !pending.isEmpty else { return }
     turn.session.pendingSteers += pending
     guard let seat = turn.session.seat else { return }
-    seat.connection[seat.lane].heldSteers = (turn.session.id, turn.session.chain.responseID)
+    seat.connection.holdSteers((turn.session.id, turn.session.chain.responseID), on: seat.lane)
   }
 
   func expireSuccessor(of id: TurnID, in session: SessionID, _ now: Instant) {

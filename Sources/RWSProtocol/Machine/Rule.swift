@@ -59,7 +59,6 @@ package enum Rule: Int, CaseIterable, Sendable {
 
   // The age limit.
   case begunRunsOn
-  case retiredTakesNothing
   case retiredIsClosed
   case oldIsLeft
   case replacementOpensFirst

@@ -16,7 +16,7 @@ struct Anchor {
     // A fork in its source's place would get the source's steers, the source those that it was told to be unknown when
     // it went on elsewhere.
     let tenant = seat.connection[seat.lane].tenant
-    if let held = seat.connection[seat.lane].heldSteers, held.responseID == responseID,
+    if let held = seat.connection.heldSteers(on: seat.lane), held.responseID == responseID,
       held.session != tenant?.id || tenant?.pendingSteers.isEmpty != false
     {
       return .elsewhere

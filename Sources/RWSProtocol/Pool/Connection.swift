@@ -145,6 +145,16 @@ package final class Connection {
     return waiting
   }
 
+  // MARK: Pending steers
+
+  /// Those that the server puts before the next request on that lane.
+  func heldSteers(on lane: Int) -> Lane.HeldSteers? { lanes[serverLane(lane)].heldSteers }
+
+  func holdSteers(_ steers: Lane.HeldSteers?, on lane: Int) { lanes[serverLane(lane)].heldSteers = steers }
+
+  /// A server without lanes has one, whatever name a session got before that was known.
+  private func serverLane(_ lane: Int) -> Int { route.lanes == .unsupported ? 0 : lane }
+
   // MARK: Requests
 
   func begin(_ turn: ActiveTurn, on lane: Int) {

@@ -19,13 +19,15 @@ struct Lane {
     var hasEnded = false
   }
 
+  typealias HeldSteers = (session: SessionID, responseID: String)
+
   var use = Use.idle
   /// Whose chain the lane serves; it keeps the lane between its turns.
   var tenant: SessionState?
   /// The response that the server's cache holds for this lane.
   private(set) var latestResponseID: String?
   /// The server puts pending steers of this session before the next request that continues that response here.
-  var heldSteers: (session: SessionID, responseID: String)?
+  var heldSteers: HeldSteers?
   /// Why the response before is not the latest any more.
   private(set) var evictionReason = FullReason.evicted
   /// Forks of the latest response that the server has not begun yet: until then it must stay the latest.

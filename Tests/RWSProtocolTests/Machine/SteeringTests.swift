@@ -346,6 +346,30 @@ import Testing
     #expect(driver.steers[steer]?.last == .committed)
   }
 
+  @Test("Of a server without lanes it is the same lane, whatever name the session had there before that was known")
+  func pendingUnderAnotherName() throws {
+    var limits = PoolLimits()
+    limits.connectionsMax = 2
+    let driver = try MachineDriver(settings: #"{"model":"m","store":true}"#, lanes: .unknown, limits: limits)
+    try driver.start(user, in: driver.openSession())
+    let turn = try driver.start(user)
+    driver.open()
+    let named = try #require(driver.request(turn))
+    #expect(named.lane == "lane-1")
+    driver.receive(Wire.created("r1"), on: named.connection)
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(
+      Wire.steer("accepted", "s1", "r1"), Wire.callDone("c1"), Wire.completed("r1"), Wire.steer("pending", "s1", "r1"),
+      on: named.connection)
+    // Takes the place, and the session takes it back.
+    driver.connect(driver.openSession())
+    let next = try driver.start(#"[{"type":"function_call_output","call_id":"c1","output":"x"}]"#)
+    let nameless = try #require(driver.request(next))
+    #expect(nameless.lane == nil && nameless.connection === named.connection && nameless.previousResponseID == "r1")
+    driver.answer(nameless, "r2")
+    #expect(driver.steers[steer]?.last == .committed)
+  }
+
   @Test("A failure about a response that nobody waits for does not touch another lane")
   func failureOfNobody() throws {
     let (driver, turn) = try running()
