@@ -76,10 +76,25 @@ def measure(point, worker, seed):
     if len(records) != point.calls + 1 or len(result["turns"]) != point.calls + 1:
         raise RuntimeError(f"{worker.kind}: {len(records)} responses, {len(result['turns'])} turns")
     connections = [r for r in log if r["event"] == "connection"]
-    return taken_apart(point, worker.kind, result, records, connections)
+    exchanges = [r for r in log if r["event"] == "exchange"]
+    return taken_apart(point, worker.kind, result, records, connections, exchanges)
 
 
-def taken_apart(point, kind, result, records, connections):
+def own_time(turn, record, exchanges):
+    """Of a turn: until its request's last byte had come out of the client's socket, and from when the last byte of its
+    answer went into it. What lies between is the line and the server, and no client's. None: the line's log lacks it,
+    as it may the end of a connection that outlived the run."""
+    begun, _, end = turn
+    asked = [e for e in exchanges if e["asked_from"] <= record["received_at"]]
+    answered = [e for e in exchanges if e["answered_at"] >= record["ended_at"]]
+    if not asked or not answered:
+        return None
+    asked_at = max(asked, key=lambda e: e["asked_from"])["asked_at"]
+    answered_at = min(e["answered_at"] for e in answered)
+    return (asked_at - begun + end - answered_at) / 1e9
+
+
+def taken_apart(point, kind, result, records, connections, exchanges):
     scale = point.scale
     turns = []
     for record in records:
@@ -89,10 +104,11 @@ def taken_apart(point, kind, result, records, connections):
                       "usage": record["usage"]})
     upgrades = 1 if kind.endswith("-ws") else 0
     trips = len(records) + upgrades + scenario.HANDSHAKE_ROUND_TRIPS * max(1, len(connections))
-    # Of a turn that need not connect; over connections made for each, the handshakes are the network's.
-    own = [(end - begun) / 1e9 - (record["ended_at"] - record["received_at"]) / 1e9
-           - point.rtt / 1000 / scale * (1 + (scenario.HANDSHAKE_ROUND_TRIPS if len(connections) > 1 else 0))
-           for record, (begun, _, end) in list(zip(records, result["turns"]))[1:]]
+    # Of a turn that need not connect.
+    own = [own_time(turn, record, exchanges) for record, turn in list(zip(records, result["turns"]))[1:]]
+    if own.count(None) > 1:
+        raise RuntimeError(f"{kind}: {own.count(None)} turns are not in the line's log")
+    own = [time for time in own if time is not None]
     bytes_up = sum(c["bytes_up"] for c in connections)
     network = trips * point.rtt / 1000 + bytes_up / scenario.BYTES_PER_SECOND
     at_server = sum(r["ended_at"] - r["received_at"] for r in records) / 1e9

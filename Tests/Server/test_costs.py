@@ -56,6 +56,30 @@ def test_bytes_take_their_time_and_all_arrive(start, tmp_path):
     assert connection["bytes_up"] > 1_000_000 and connection["bytes_down"] > 4_000_000
 
 
+def test_what_lies_between_asking_and_answering_is_the_link_s_and_the_server_s(start, tmp_path):
+    log = tmp_path / "log"
+    server = start("--round-trip-ms", "40", "--bandwidth", "10000000", "--cost-log", str(log))
+    with server.socket(compression=None) as socket:
+        begun = time.monotonic_ns()
+        assert socket.create("x" * 1_000_000).text.startswith("ECHO: x")
+        ended = time.monotonic_ns()
+        assert socket.create("two").text == "ECHO: two"
+    [connection] = records(log, "connection", 1)
+    exchanges = records(log, "exchange", 4)
+    upgrade, first, second = exchanges[:3]
+    assert upgrade["answered_at"] - upgrade["asked_at"] >= 40_000_000
+    # Not before all of the request had come, and not after the client had the answer.
+    assert begun <= first["asked_from"] <= first["asked_at"] < first["answered_at"] <= ended
+    [cost, _] = records(log, "cost", 2)
+    # Half a round trip each way, and a tenth of a second for a megabyte.
+    assert cost["received_at"] - first["asked_from"] >= 100_000_000
+    assert first["answered_at"] - cost["ended_at"] >= 20_000_000
+    assert first["bytes_up"] > 1_000_000 > second["bytes_up"]
+    assert second["asked_from"] >= ended
+    assert sum(e["bytes_up"] for e in exchanges) == connection["bytes_up"]
+    assert sum(e["bytes_down"] for e in exchanges) == connection["bytes_down"]
+
+
 def test_one_client_s_delay_is_nobody_else_s(start, tmp_path):
     costs = tmp_path / "costs.json"
     costs.write_text('{"note": "a second for each item", "item_ns": 1e9}')

@@ -49,13 +49,23 @@ package struct CostRecord: Equatable {
     return writer.bytes
   }
 
-  /// What a connection over a made link carried.
-  static func connection(bytesUp: Int, bytesDown: Int) -> [UInt8] {
+  /// What went over a made link.
+  static func line(_ report: DelayedLink.Report) -> [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
-    writer.member("event", "connection")
-    writer.member("bytes_up", bytesUp)
-    writer.member("bytes_down", bytesDown)
+    switch report {
+    case .exchange(let exchange):
+      writer.member("event", "exchange")
+      writer.member("asked_from", exchange.askedFrom)
+      writer.member("asked_at", exchange.askedAt)
+      writer.member("answered_at", exchange.answeredAt)
+      writer.member("bytes_up", exchange.bytesUp)
+      writer.member("bytes_down", exchange.bytesDown)
+    case .end(let bytesUp, let bytesDown):
+      writer.member("event", "connection")
+      writer.member("bytes_up", bytesUp)
+      writer.member("bytes_down", bytesDown)
+    }
     writer.endObject()
     return writer.bytes
   }

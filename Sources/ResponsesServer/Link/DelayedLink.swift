@@ -9,18 +9,24 @@ final class DelayedLink {
   /// How long a client has for its own end after the server's has reached it.
   private static let partingNanoseconds: Int64 = 2_000_000_000
 
+  enum Report {
+    case exchange(Exchange)
+    case end(bytesUp: Int, bytesDown: Int)
+  }
+
   private let timer: PreciseTimer
   private let client: LinkEnd
   private let server: LinkEnd
-  private let onEnd: (_ bytesUp: Int, _ bytesDown: Int) -> Void
+  private let report: (Report) -> Void
+  private var exchange = Exchange()
   private var isOver = false
   /// Set when the server has closed its side, and the client knows.
   private var endsAt: Int64?
 
-  /// Returns the descriptor to serve. `onEnd`: what went over it.
+  /// Returns the descriptor to serve.
   static func put(
     before accepted: Int32, _ conditions: LinkConditions, on loop: EventLoop,
-    onEnd: @escaping (_ bytesUp: Int, _ bytesDown: Int) -> Void
+    report: @escaping (Report) -> Void
   ) throws(NetworkFailure) -> Int32 {
     var pair: [Int32] = [-1, -1]
     let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
@@ -28,7 +34,7 @@ final class DelayedLink {
       throw NetworkFailure(.resources, "A pair of sockets could not be made.")
     }
     do throws(NetworkFailure) {
-      let link = try DelayedLink(accepted, pair[0], conditions, on: loop, onEnd)
+      let link = try DelayedLink(accepted, pair[0], conditions, on: loop, report)
       try link.start()
     } catch {
       close(pair[0])
@@ -40,9 +46,9 @@ final class DelayedLink {
 
   private init(
     _ accepted: Int32, _ inner: Int32, _ conditions: LinkConditions, on loop: EventLoop,
-    _ onEnd: @escaping (_ bytesUp: Int, _ bytesDown: Int) -> Void
+    _ report: @escaping (Report) -> Void
   ) throws(NetworkFailure) {
-    self.onEnd = onEnd
+    self.report = report
     timer = try PreciseTimer(on: loop)
     let opening =
       Int64(max(0, conditions.handshakeRoundTrips)) &* conditions.roundTripNanoseconds
@@ -75,9 +81,16 @@ final class DelayedLink {
     let isWhole =
       client.carry(to: server, now, queueMax: Self.queueBytesMax)
       && server.carry(to: client, now, queueMax: Self.queueBytesMax)
+    note()
     guard isWhole, !(client.hasPassedEnd && server.hasPassedEnd) else { return end() }
     guard !server.hasPassedEnd else { return awaitClientEnd(now) }
     timer.arm(at: [client.nextDue, server.nextDue].compactMap { $0 }.min())
+  }
+
+  private func note() {
+    let ended = exchange.note(
+      received: client.receivedBytes, at: client.receivedAt, sent: client.sentBytes, at: client.sentAt)
+    if let ended { report(.exchange(ended)) }
   }
 
   /// Closed with bytes of the client unread, the socket would be reset, and what it has not read yet be lost. The
@@ -95,7 +108,8 @@ final class DelayedLink {
     timer.cancel()
     client.end()
     server.end()
-    onEnd(client.receivedBytes, server.receivedBytes)
+    if exchange.isBegun { report(.exchange(exchange)) }
+    report(.end(bytesUp: client.receivedBytes, bytesDown: server.receivedBytes))
   }
 }
 
@@ -110,6 +124,11 @@ private final class LinkEnd: DescriptorHandler {
   /// Was due and could not be written yet: of the other end's line.
   private var unsent: ArraySlice<UInt8> = []
   private(set) var receivedBytes = 0
+  /// When the last of them had been read here: not before its sender had written it.
+  private(set) var receivedAt: Int64 = 0
+  private(set) var sentBytes = 0
+  /// When the last of them was about to be written here: not after its receiver could have it.
+  private(set) var sentAt: Int64 = 0
   private var hasReadEnd = false
   /// The other end was told that nothing more comes from here.
   private(set) var hasPassedEnd = false
@@ -152,6 +171,7 @@ private final class LinkEnd: DescriptorHandler {
       let count = recv(descriptor, &buffer, buffer.count, 0)
       if count > 0 {
         receivedBytes += count
+        receivedAt = MonotonicClock.now()
         line.put(Array(buffer[..<count]), now: now)
       } else if count == 0 {
         hasReadEnd = true
@@ -175,10 +195,13 @@ private final class LinkEnd: DescriptorHandler {
 
   private func flush() -> Bool {
     while !unsent.isEmpty {
+      let now = MonotonicClock.now()
       let sent = unsent.withUnsafeBytes {
         send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
       }
       if sent < 0 { return errno == EAGAIN || errno == EINTR }
+      sentBytes += sent
+      sentAt = now
       unsent = unsent.dropFirst(sent)
     }
     return true

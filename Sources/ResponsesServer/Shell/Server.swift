@@ -39,8 +39,8 @@ package final class Server {
       if let link = options.link {
         let costLog = options.logsCosts ? log : nil
         listen.onAccept = { [loop] accepted throws(NetworkFailure) in
-          try DelayedLink.put(before: accepted, link, on: loop) { up, down in
-            costLog?.write(CostRecord.connection(bytesUp: up, bytesDown: down))
+          try DelayedLink.put(before: accepted, link, on: loop) { report in
+            costLog?.write(CostRecord.line(report))
           }
         }
       }
