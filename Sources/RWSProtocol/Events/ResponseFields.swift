@@ -13,6 +13,8 @@ package struct ResponseFields: Equatable, Sendable {
   package private(set) var usage: Usage?
   /// JSON; nil: none.
   package private(set) var inputTransformations: [UInt8]?
+  /// Where in the response its output lies.
+  private var output = 0..<0
 
   package init(_ response: UnsafeRawBufferPointer) {
     readMembers(of: response) { key, cursor throws(JSONError) in
@@ -26,9 +28,19 @@ package struct ResponseFields: Equatable, Sendable {
       case "input_transformations":
         let value = try cursor.takeMember()
         inputTransformations = value.kind == .null ? nil : Array(value.bytes(in: cursor.text))
+      case "output":
+        let value = try cursor.takeMember()
+        output = value.start..<value.end
       default: _ = try cursor.takeMember()
       }
     }
+  }
+
+  /// The items of `response`, which these fields were read of.
+  func output(in response: UnsafeRawBufferPointer) -> [JSONValue] {
+    guard !output.isEmpty, output.upperBound <= response.count else { return [] }
+    let value = try? JSONValue(parsing: UnsafeRawBufferPointer(rebasing: response[output]))
+    return value?.elements ?? []
   }
 
   // Each of these clears first: a later duplicate replaces the whole object.

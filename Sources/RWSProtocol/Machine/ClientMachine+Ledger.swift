@@ -15,7 +15,7 @@ extension ClientMachine {
     if turn.request.isPriming { return commitPriming(turn, known, at: seat) }
     guard holds(.commits) else { return }
     let output = turn.session.chain.commit(
-      turn, response: response, isComplete: isComplete, at: seat)
+      turn, response: response, known, isComplete: isComplete, at: seat)
     guard let output else { return }
     var entry = entry(of: turn)
     entry.isIncomplete = !isComplete

@@ -205,10 +205,11 @@ struct Chain {
   /// The turn ended well with `response`, the text of its terminal event's response.
   /// - Returns: The items that the response added; nil: the turn could not be committed.
   mutating func commit(
-    _ turn: ActiveTurn, response text: UnsafeRawBufferPointer, isComplete: Bool, at seat: Seat
+    _ turn: ActiveTurn, response text: UnsafeRawBufferPointer, _ fields: ResponseFields, isComplete: Bool,
+    at seat: Seat
   ) -> [JSONValue]? {
     var output = turn.finishedItems.sorted { $0.outputIndex < $1.outputIndex }.map(\.item)
-    let terminal = (try? JSONValue(parsing: text))?["output"]?.elements ?? []
+    let terminal = fields.output(in: text)
     let route = seat.connection.route
     guard
       isComplete || !Self.holdsUnfinishedCall(output + terminal) || !route.holds(.unfinishedCallIsDropped)
@@ -223,7 +224,7 @@ struct Chain {
     history.commit(input: turn.lastingInput, output: output)
     settings = turn.request.settings
     if !turn.stats.isDelta { initialInstructions = turn.request.settings["instructions"] }
-    responseID = ResponseFields(text).idText
+    responseID = fields.idText
     guard !responseID.isEmpty else {
       dropAnchor(.evicted)
       return output

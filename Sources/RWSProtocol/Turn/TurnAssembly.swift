@@ -89,10 +89,8 @@ package struct TurnAssembly: Sendable {
     usage = fields.usage
     inputTransformations = fields.inputTransformations ?? []
     response = Array(text)
-    guard finished.isEmpty, let value = try? JSONValue(parsing: text),
-      let output = value["output"]
-    else { return }
-    for (index, item) in output.elements.enumerated() {
+    guard finished.isEmpty else { return }
+    for (index, item) in fields.output(in: text).enumerated() {
       finish(item, outputIndex: Int64(index))
     }
   }
