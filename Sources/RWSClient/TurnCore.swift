@@ -49,26 +49,26 @@ final class TurnCore: @unchecked Sendable {
   // MARK: The I/O thread
 
   func deliver(_ batch: EventBatch, _ stats: TurnStats) -> EventQueue.Fullness {
-    let (fullness, wake) = lock.withLock { () -> (EventQueue.Fullness, [@Sendable () -> Void]) in
+    let (fullness, waiting) = lock.withLock { () -> (EventQueue.Fullness, [@Sendable () -> Void]?) in
       assembly.apply(batch)
       self.stats = stats
-      guard onEvent == nil, !isDiscarding else { return (.hasRoom, []) }
+      guard onEvent == nil, !isDiscarding else { return (.hasRoom, nil) }
       queue.append(batch)
       return (queue.fullness, noteArrival())
     }
-    for action in wake { action() }
+    if let waiting { wake(waiting) }
     callBack(batch)
     return fullness
   }
 
   func end(_ end: TurnEnd) {
     onEnd()
-    let wake = lock.withLock {
+    let waiting = lock.withLock {
       self.end = end
       stats = end.stats
       return noteArrival()
     }
-    for action in wake { action() }
+    wake(waiting)
     callBackForEnd()
   }
 
@@ -105,15 +105,20 @@ final class TurnCore: @unchecked Sendable {
     }
   }
 
-  /// Under the lock. Returns what must be called outside it.
+  /// Under the lock. Returns what `wake` is to be called with outside it.
   private func noteArrival() -> [@Sendable () -> Void] {
     if !isSignalled, onEvent == nil, !isAbandoned {
       isSignalled = true
       signal.becameReady()
     }
-    arrived.broadcast()
     defer { onArrival = [] }
     return onArrival
+  }
+
+  /// Without the lock: a reader that is woken under it comes to wait for it at once.
+  private func wake(_ waiting: [@Sendable () -> Void]) {
+    arrived.broadcast()
+    for action in waiting { action() }
   }
 
   // MARK: The reader
