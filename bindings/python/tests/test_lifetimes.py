@@ -548,7 +548,7 @@ def test_a_fork_does_not_wait_for_callbacks_that_wait_for_the_interpreter(serve)
         talker.start()
         times = []
         try:
-            for _ in range(30):
+            for _ in range(60):
                 begin = time.monotonic()
                 child = os.fork()
                 if child == 0:
@@ -559,8 +559,8 @@ def test_a_fork_does_not_wait_for_callbacks_that_wait_for_the_interpreter(serve)
             ended.set()
             talker.join()
     assert lines
-    # One that waits for a callback waits a second.
-    assert sorted(times)[len(times) // 2] < 0.5, times
+    # One that waits for a callback waits a whole second, and every fifth would.
+    assert sum(took > 0.9 for took in times) <= 2, times
 
 
 def say(url, answers):
