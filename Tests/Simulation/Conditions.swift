@@ -40,10 +40,12 @@ struct Conditions {
 
   init(_ random: inout SeededRandom) {
     let isCrowd = random.oneIn(60)
-    isLong = !isCrowd && random.oneIn(40)
-    lanes = isCrowd ? .supported : random.below(4) > 0 ? .supported : random.oneIn(2) ? .ignored : .refused
+    isLong = !isCrowd && random.oneIn(25)
+    // With nothing that would excuse a turn which waits.
+    let isSmooth = isLong && random.oneIn(2)
+    lanes = isCrowd || isSmooth ? .supported : random.below(4) > 0 ? .supported : random.oneIn(2) ? .ignored : .refused
     keepsInstructions = lanes == .refused && random.oneIn(2)
-    areLanesKnown = keepsInstructions || random.oneIn(2)
+    areLanesKnown = isSmooth || keepsInstructions || random.oneIn(2)
     canSteer = random.oneIn(2)
     compacts = random.oneIn(3)
     telling = random.oneIn(3) ? Telling.allCases[random.below(3)] : .everywhere
@@ -54,7 +56,7 @@ struct Conditions {
     hangsOneIn = isCrowd && random.oneIn(2) ? 2 : random.oneIn(3) ? 60 : 0
     changesSettings = random.oneIn(2)
     reportsUsage = !random.oneIn(4)
-    transport = isCrowd || random.below(3) > 0 ? .webSocket : random.oneIn(4) ? .http : .automatic
+    transport = isCrowd || isSmooth || random.below(3) > 0 ? .webSocket : random.oneIn(4) ? .http : .automatic
     mixesTransports = !isCrowd && !isLong && random.oneIn(6)
     asksForKey = !isCrowd && !isLong && random.oneIn(6)
     ageLimit = isLong ? 24_000 : random.oneIn(3) ? Int64(1_500 + random.below(5_000)) : nil

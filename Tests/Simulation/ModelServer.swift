@@ -47,6 +47,7 @@ final class ModelServer {
   var endTold: (_ turn: String) -> Int64? = { _ in nil }
   /// Whether anybody still waits for that turn.
   var isAwaited: (_ turn: String) -> Bool = { _ in true }
+  var areOfTwoSessions: (_ turn: String, _ other: String) -> Bool = { _, _ in false }
 
   init(_ conditions: Conditions, _ items: ItemTable, seed: UInt64) {
     self.conditions = conditions

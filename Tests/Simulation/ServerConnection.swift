@@ -253,10 +253,10 @@ final class ServerConnection {
     // The cache changes with the terminal event, as the client sees it.
     switch response.ending {
     case .completed, .incomplete:
-      lose(name, .replaced(by: response.turn, sent: response.sent))
+      lose(name, loss(by: response, lanes[name]?.latest))
       let context = response.context + response.output
       lanes[name]?.latest = ServerLane.Cached(
-        id: response.id, context: context, instructions: response.settings.instructions,
+        id: response.id, turn: response.turn, context: context, instructions: response.settings.instructions,
         isStored: response.isStored)
       if response.isStored {
         server.store(
@@ -350,6 +350,15 @@ final class ServerConnection {
     case failure(of: String, sent: Int64)
     /// This turn's response took its place.
     case replaced(by: String, sent: Int64)
+    /// Another session's did, which does not continue it.
+    case takenOver(by: String, sent: Int64)
+  }
+
+  private func loss(by response: RunningResponse, _ former: ServerLane.Cached?) -> Loss {
+    guard let former, response.request.previous != former.id,
+      server.areOfTwoSessions(former.turn, response.turn)
+    else { return .replaced(by: response.turn, sent: response.sent) }
+    return .takenOver(by: response.turn, sent: response.sent)
   }
 
   private func lose(_ name: String, _ loss: Loss) {
@@ -369,7 +378,7 @@ final class ServerConnection {
   private func find(_ id: String) -> ServerLane.Cached? {
     for lane in lanes.values where lane.latest?.id == id { return lane.latest }
     return server.storedContext(id).map {
-      ServerLane.Cached(id: id, context: $0.context, instructions: $0.instructions, isStored: true)
+      ServerLane.Cached(id: id, turn: "", context: $0.context, instructions: $0.instructions, isStored: true)
     }
   }
 
@@ -379,7 +388,9 @@ final class ServerConnection {
     guard server.isAwaited(turn) else { return }
     switch losses[previous] {
     case .fault: return
-    case .replaced(let other, let before), .failure(let other, let before):
+    // Whom the lane belongs to by now may end at any time.
+    case .takenOver(_, let before) where before < sent: break
+    case .replaced(let other, let before), .takenOver(let other, let before), .failure(let other, let before):
       if before <= sent, (server.endTold(other) ?? .max) >= sent { return }
     case nil: break
     }

@@ -2,6 +2,7 @@
 struct ServerLane {
   struct Cached {
     let id: String
+    let turn: String
     let context: [Int]
     let instructions: String
     /// All of it could be loaded again.

@@ -7,7 +7,9 @@ extension World {
     links[connection.id] = link
     judgeDial(connection)
     noteDialKey(connection)
-    clock.after(Int64(random.below(100))) { [self] in
+    // Where a turn that waits for it is noticed it takes longer, so that more turns begin meanwhile.
+    let isSlow = conditions.isLong && !hasFaults
+    clock.after(Int64(isSlow ? 300 + random.below(500) : random.below(100))) { [self] in
       guard links[connection.id] === link else { return }
       if let refusal = refusal(of: connection) { return refuse(connection, refusal) }
       link.open(server, isUnauthorized: isKeyRefused(connection)) { [self] in read($0, link) }

@@ -79,6 +79,10 @@ final class World {
 
   func run() {
     server.endTold = { [unowned self] in endTold[$0] }
+    server.areOfTwoSessions = { [unowned self] in
+      guard let one = turnsByTag[$0]?.agent, let other = turnsByTag[$1]?.agent else { return false }
+      return one !== other
+    }
     server.isAwaited = { [unowned self] in (turnsByTag[$0]?.ends ?? 1) == 0 }
     for _ in 0..<conditions.sessions { openSession(forkOf: nil) }
     clock.after(0) { [self] in disturb() }

@@ -10,7 +10,7 @@ extension ClientMachine {
     let response = fields.response.bytes(in: text)
     let known = ResponseFields(response)
     let isComplete = fields.kind == .responseCompleted
-    if seat.connection.state != .closed, holds(.laneHoldsLatest) { seat.connection[seat.lane].hold(known.idText) }
+    if seat.connection.state != .closed, holds(.laneHoldsLatest) { seat.connection.hold(known.idText, on: seat.lane) }
     turn.usage = known.usage
     if turn.request.isPriming { return commitPriming(turn, known, at: seat) }
     guard holds(.commits) else { return }

@@ -205,7 +205,7 @@ extension ClientMachine {
     }
     noteOrganization(of: turn, connection)
     // A former tenant's context goes when another's response comes.
-    if !turn.session.chain.isAnchored(at: seat), holds(.laneReuseEvicts) { connection[seat.lane].evict(.laneReused) }
+    if !turn.session.chain.isAnchored(at: seat), holds(.laneReuseEvicts) { connection.evict(.laneReused, on: seat.lane) }
     connection.begin(turn, on: seat.lane)
     decidePause(connection)
     actions.append(.send(connection, planned.body, turn.request.id))

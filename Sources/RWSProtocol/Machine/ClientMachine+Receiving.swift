@@ -138,7 +138,7 @@ extension ClientMachine {
     guard let seat = turn.seat else { return }
     // A failed continuation evicts the response that it referred to, a failed fork does not
     // (protocol.md, The server's cache).
-    if turn.forkedFrom == nil, holds(.failureEvicts) { seat.connection[seat.lane].evict(.failed) }
+    if turn.forkedFrom == nil, holds(.failureEvicts) { seat.connection.evict(.failed, on: seat.lane) }
     turn.usage = ResponseFields(fields.response.bytes(in: text)).usage
     var error = ResponsesError(
       APIErrorFields(fields, in: text), fallback: fallback, body: text)
@@ -155,7 +155,7 @@ extension ClientMachine {
   func drained(
     _ connection: Connection, _ lane: Int, _ quarantine: Lane.Quarantine, _ now: Instant
   ) {
-    if holds(.quarantineEvicts) { connection[lane].evict(.cancelled) }
+    if holds(.quarantineEvicts) { connection.evict(.cancelled, on: lane) }
     release(connection, lane, quarantine, now)
   }
 

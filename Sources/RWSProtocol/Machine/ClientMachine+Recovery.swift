@@ -48,7 +48,7 @@ extension ClientMachine {
     guard resend(turn, after: .refused(error), now) else { return false }
     let session = turn.session
     // A refused continuation evicts what it referred to, a refused fork does not (protocol.md, The server's cache).
-    if turn.forkedFrom == nil { seat.connection[seat.lane].evict(.failed) }
+    if turn.forkedFrom == nil { seat.connection.evict(.failed, on: seat.lane) }
     vacate(turn, seat)
     releaseSource(of: turn, now)
     if hasLostAnchor {

@@ -202,12 +202,15 @@ extension ClientMachine {
     // The server still puts these before the next request, should it come on the same lane.
     keepPending(turn)
     turn.steers.removeAll { $0.state == .pending }
+    let connection = session.seat?.connection
     if let seat = session.seat {
       quarantine(seat, turn.quarantine(hasEnded: true))
       seat.connection.dismiss(session, now: now)
       watchIdle(seat.connection, now)
     }
     loseSteers(of: turn, error)
+    // It may give way to those who wait for one.
+    if let connection { serve(connection, now) }
   }
 
   /// Nobody will hear of them any more.

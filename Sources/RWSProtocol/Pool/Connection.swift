@@ -145,9 +145,26 @@ package final class Connection {
     return waiting
   }
 
-  // MARK: Pending steers
+  // MARK: What the server has of a lane
 
-  /// Those that the server puts before the next request on that lane.
+  /// The lane's response has ended, and took the cache's place.
+  func hold(_ responseID: String, on lane: Int) {
+    evict(.laneReused, onAllBut: lane)
+    lanes[lane].hold(responseID)
+  }
+
+  func evict(_ reason: FullReason, on lane: Int) {
+    evict(reason, onAllBut: lane)
+    lanes[lane].evict(reason)
+  }
+
+  /// They are the same lane, if there are none.
+  private func evict(_ reason: FullReason, onAllBut lane: Int) {
+    guard route.lanes == .unsupported else { return }
+    for other in lanes.indices where other != lane { lanes[other].evict(reason) }
+  }
+
+  /// The pending steers that it puts before the next request there.
   func heldSteers(on lane: Int) -> Lane.HeldSteers? { lanes[serverLane(lane)].heldSteers }
 
   func holdSteers(_ steers: Lane.HeldSteers?, on lane: Int) { lanes[serverLane(lane)].heldSteers = steers }

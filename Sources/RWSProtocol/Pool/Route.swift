@@ -122,14 +122,13 @@ final class Route {
       }
     }
     guard let (tenant, seat, lastUse) = longestIdle, holds(.longestIdleGivesLane) else { return false }
-    seat.connection[seat.lane].evict(.laneReused)
+    seat.connection.evict(.laneReused, on: seat.lane)
     guard lanes == .unsupported, seat.lane > 0 else {
       seat.connection.admit(session, to: seat.lane)
       return true
     }
     // It got its name before the server said that it knows none.
     seat.connection.dismiss(tenant, now: lastUse)
-    seat.connection[0].evict(.laneReused)
     seat.connection.admit(session, to: 0)
     return true
   }

@@ -85,6 +85,25 @@ import Testing
     #expect(driver.connects.count == 3 && driver.request(third)?.lane == nil)
   }
 
+  @Test("A server without lanes has one cache, whatever name a session had there before that was known")
+  func oneCache() throws {
+    let driver = try MachineDriver(lanes: .unknown)
+    let all = sessions(driver, 3)
+    try driver.start(user, in: all[0])
+    try driver.start(user, in: all[1])
+    driver.open()
+    let first = driver.sent[0].connection
+    driver.receive(Wire.created("r1"), Wire.completed("r1"), on: first)
+    let fork = driver.fork(all[0])
+    driver.close(all[0])
+    let named = try #require(driver.request(try driver.start(user, in: all[2])))
+    #expect(named.lane == "lane-1" && named.connection === first)
+    driver.receive(Wire.created("r2"), Wire.completed("r2"), on: first)
+    driver.close(all[2])
+    let request = try #require(driver.request(try driver.start(user, in: fork)))
+    #expect(request.connection === first && request.previousResponseID == nil)
+  }
+
   @Test("A server that refuses the name gets the request again without it")
   func refusedName() throws {
     let driver = try MachineDriver(lanes: .unknown)

@@ -286,6 +286,26 @@ import Testing
     #expect(types == ["", "function_call", "message", "function_call_output", "message"])
   }
 
+  @Test(
+    "A connection that is left in peace gives way at once: its last session's successor is late, or the session closes",
+    arguments: [false, true])
+  func awaitedGivesWay(isClosed: Bool) throws {
+    var limits = PoolLimits()
+    limits.connectionsMax = 1
+    let driver = try MachineDriver(lanes: .supported, limits: limits)
+    let turn = try driver.start(user, limits: TurnLimits(firstEvent: 10))
+    driver.open()
+    driver.receive(Wire.created("r1"))
+    try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(
+      Wire.error("websocket_connection_limit_reached"), Wire.steer("accepted", "s1", "r1"), Wire.completed("r1"))
+    let other = try driver.start(user, in: driver.openSession())
+    #expect(driver.connects.count == 1)
+    if isClosed { driver.close() } else { driver.advance(nanoseconds: 10) }
+    driver.open()
+    #expect(driver.request(other)?.connection === driver.connects.last && driver.connects.count == 2)
+  }
+
   @Test("A lane that a steer's late failure frees still holds its response: the next turn is a delta there")
   func freedByLateFailure() throws {
     let driver = try MachineDriver(lanes: .supported)
