@@ -56,7 +56,7 @@ final class Route {
   /// Those that are being left do not count: who leaves needs another.
   var mayDial: Bool { counted < limits.connectionsMax || !holds(.connectionsLimit) }
 
-  /// By a probe that found a WebSocket.
+  /// By a probe that found a WebSocket, or when one that was being left met the age limit and still has responses.
   var hasTooMany: Bool { counted > limits.connectionsMax }
 
   private var counted: Int { connections.count { $0.state != .aging } }
@@ -82,10 +82,9 @@ final class Route {
     return best.map { place(session, on: $0) } ?? false
   }
 
-  /// By rule 5. One that is being left does not count: nothing would be won. So it is where there are too many already.
+  /// By rule 5. One that is being left does not count: nothing would be won.
   var deserted: Connection? {
-    guard !hasTooMany else { return nil }
-    return connections.first {
+    connections.first {
       $0.isServing && $0.state != .aging && $0.inFlight > 0 && $0.isAbandoned && holdsNobody($0)
         && holds(.desertedGivesWay)
     }

@@ -66,6 +66,29 @@ import Testing
     #expect(driver.request(turn)?.connection === driver.connects[1])
   }
 
+  @Test("At the cap all give way that met the age limit and carry only cancelled responses (simulation, seed 80870)")
+  func limitMetTwice() throws {
+    var limits = PoolLimits()
+    limits.connectionsMax = 1
+    let driver = try MachineDriver(lanes: .supported, limits: limits)
+    let limit = Wire.error("websocket_connection_limit_reached")
+    try driver.start(user)
+    driver.open()
+    driver.answer("r0")
+    driver.advance(nanoseconds: 55 * Self.minute)
+    let first = try driver.start(user)
+    driver.receive(Wire.created("r1"), on: driver.connects[0])
+    driver.open()
+    driver.receive(limit, on: driver.connects[0])
+    driver.cancel(first)
+    let second = try driver.start(user)
+    driver.receive(Wire.created("r2"), limit, on: driver.connects[1])
+    driver.cancel(second)
+    let third = try driver.start(user)
+    driver.open()
+    #expect(driver.closes.count == 2 && driver.request(third)?.connection === driver.connects.last)
+  }
+
   @Test("All sessions of a connection move, each between two of its turns; it is closed when the last has left")
   func many() throws {
     let (driver, sessions) = try aged(sessions: 4)
