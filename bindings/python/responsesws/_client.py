@@ -147,6 +147,8 @@ class ClientBase:
             again so often, in the background (60 seconds; math.inf: never).
         log: a logging.Logger, or a callable of level (LOG_…) and line. It may be called on a
             thread of the library, and must not wait there. No line holds a credential.
+            Beside os.fork(): a child forked while CPython (3.11, seen) begins or ends such a call
+            may hang in the interpreter, before it runs a line; multiprocessing's "spawn" does not.
         log_level: lines up to this level (LOG_WARNING, or what the Logger is enabled for).
         """
         target, level = _log_target(log, log_level)
