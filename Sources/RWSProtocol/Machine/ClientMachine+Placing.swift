@@ -204,8 +204,9 @@ extension ClientMachine {
       deliver(turn)
     }
     noteOrganization(of: turn, connection)
-    // A former tenant's context goes when another's response comes.
-    if !turn.session.chain.isAnchored(at: seat), holds(.laneReuseEvicts) { connection.evict(.laneReused, on: seat.lane) }
+    // A former tenant's context goes when another's response comes: a fork's, too, that does not continue it.
+    let isOthers = !turn.session.chain.isAnchored(at: seat) || !isDelta && turn.session.chain.anchor?.isInherited == true
+    if isOthers, holds(.laneReuseEvicts) { connection.evict(.laneReused, on: seat.lane) }
     connection.begin(turn, on: seat.lane)
     decidePause(connection)
     actions.append(.send(connection, planned.body, turn.request.id))

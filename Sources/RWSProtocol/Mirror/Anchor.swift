@@ -8,6 +8,8 @@ struct Anchor {
   /// Where it was made.
   let connection: Connection?
   let lane: Int
+  /// It was made by the session from which this one was forked, and which may go on from it as well.
+  var isInherited = false
 
   /// Whether the server has it for a request on `seat`: nil, or why not. Another lane of the same connection
   /// forks from it.

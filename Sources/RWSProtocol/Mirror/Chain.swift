@@ -49,6 +49,7 @@ struct Chain {
   func forked() -> Chain {
     var copy = self
     copy.history = history.forked()
+    copy.anchor?.isInherited = true
     return copy
   }
 

@@ -63,6 +63,30 @@ import Testing
     #expect(driver.request(turn) == nil)
   }
 
+  /// Seeds 163,480 and 182,319 of the simulation: the server was asked for a response that was being replaced.
+  @Test("a fork that does not continue its source's response takes its place in the lane that the source has left")
+  func leftToFork() throws {
+    let driver = try MachineDriver(lanes: .supported)
+    try driver.start(#""a""#)
+    driver.open()
+    driver.receive(Wire.created("r1"), Wire.itemDone(Wire.call("c1"), at: 0), Wire.completed("r1"))
+    let answer = #"[{"type":"function_call_output","call_id":"c1","output":"1"}]"#
+    let elsewhere = try driver.start(answer, transport: .http)
+    let source = driver.session
+    let fork = driver.fork(source)
+    let turn = try driver.start(#""b""#, in: fork, isAbandoningCalls: true)
+    let request = try #require(driver.request(turn))
+    #expect(request.lane == nil && request.previousResponseID == nil)
+    driver.cancel(turn)
+    driver.cancel(elsewhere)
+    for session in [source, fork] {
+      let next = try driver.start(answer, in: session)
+      #expect(driver.request(next)?.previousResponseID == nil)
+      driver.answer(try #require(driver.request(next)), "r\(next)")
+      #expect(driver.ends[next]?.stats.fullReason == .laneReused)
+    }
+  }
+
   private func crowded() throws -> MachineDriver {
     var limits = PoolLimits()
     limits.connectionsMax = 1
