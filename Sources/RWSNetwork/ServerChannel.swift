@@ -61,7 +61,7 @@ package final class ServerChannel {
 
   private let requestBodyBytes: Int
   private let requestTimeout: Int64
-  private let keepsConnections: Bool
+  private var keepsConnections: Bool
   private let refusal: @Sendable (_ status: Int, _ explanation: String) -> HTTPAnswer
   /// Of the request under way.
   private var isKept = false
@@ -265,6 +265,12 @@ package final class ServerChannel {
         stream, output: output,
         .init(endsOwnHalf: true, patienceNanoseconds: Self.linger, waitsForSlowReader: true),
         sent: { _ in }, completion: { self.finish() }))
+  }
+
+  /// The answer that is under way, or the one to the request that is coming, is the last.
+  package func keepNoLonger() {
+    keepsConnections = false
+    isKept = false
   }
 
   /// Drops the connection now. No delegate call follows.

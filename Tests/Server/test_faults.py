@@ -1,4 +1,5 @@
 """Faults by script and over HTTP, dialects, age and restarts: as a client on the wire sees them."""
+import http.client
 import json
 import os
 import signal
@@ -164,6 +165,21 @@ def test_a_stopping_server_lets_responses_end(start):
         assert end_of(idle)[1].rcvd.code == 1012
         events, end = end_of(busy)
         assert events[-1] == "response.completed" and end.rcvd.code == 1012
+
+
+def test_a_stopping_server_lets_http_answers_end_and_closes_their_connections(start):
+    server = start("--drain-ms", "60000")
+    connection = http.client.HTTPConnection(server.http_url.split("/")[2], timeout=TIMEOUT)
+    body = {"model": "rules", "input": "SLOW 300 x", "stream": True}
+    connection.request("POST", "/v1/responses", json.dumps(body), {
+        "Content-Type": "application/json", "Authorization": "Bearer test-key"})
+    answer = connection.getresponse()
+    assert b"response.created" in answer.readline()
+    os.kill(server.process.pid, signal.SIGTERM)
+    assert b"response.completed" in answer.read()
+    # Long before the limit: nobody is left.
+    assert server.process.wait(TIMEOUT) == 0
+    connection.close()
 
 
 @pytest.mark.parametrize("dialect", [

@@ -39,9 +39,11 @@ final class ConnectionHandler {
   /// The server stops when nothing runs any more.
   func drain(code: UInt16, reason: String) {
     switch state {
-    case .waiting: closeIfIdle()
+    case .waiting, .answering:
+      channel.keepNoLonger()
+      closeIfIdle()
     case .open(let channel, let handler): handler.drain(channel, code: code, reason: reason)
-    case .answering, .ended: break
+    case .ended: break
     }
   }
 
