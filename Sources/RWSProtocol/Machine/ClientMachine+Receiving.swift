@@ -25,7 +25,8 @@ extension ClientMachine {
       if fields.kind == .responseCreated { succeed(turn, fields, text, now) }
     case .quarantined(let quarantine):
       if fields.kind.isTerminal {
-        drained(connection, lane, quarantine, now)
+        // A successor may fail without having been created.
+        drained(connection, lane, quarantine.hasEnded ? Lane.Quarantine(responseID: "") : quarantine, now)
       } else if fields.kind == .responseCreated, quarantine.hasEnded {
         connection.quarantine(lane, Lane.Quarantine(responseID: ""))
       }
