@@ -22,8 +22,11 @@ extension ClientCore {
     }
     guard isPosted else { throw ResponsesError(.closed, "The client is closed.") }
     let deadline = timeout.map { MonotonicClock.deadline(after: $0.nanoseconds) }
-    slot.waitUntilAsked(until: MonotonicClock.deadline(after: Self.loopPatience.nanoseconds))
-    return slot.take(until: deadline)
+    // A `fork` would wait for this thread, the loop for the `fork`, and this thread for the loop.
+    return ForkGate.outside {
+      slot.waitUntilAsked(until: MonotonicClock.deadline(after: Self.loopPatience.nanoseconds))
+      return slot.take(until: deadline)
+    }
   }
 }
 

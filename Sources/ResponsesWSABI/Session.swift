@@ -89,7 +89,7 @@ extension Identity {
 public func rws_session_fork(
   _ session: OpaquePointer?, _ fork_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> rws_status {
-  call { () throws(ResponsesError) in
+  makingCall { () throws(ResponsesError) in
     let fork_out = try required(fork_out, "fork_out")
     let fork = try Handles.session(session).session.fork()
     fork_out.pointee = try Handles.insert(SessionHandle(fork), into: Handles.sessions)
@@ -154,7 +154,7 @@ public func rws_session_restore(
   _ overrides: UnsafePointer<CChar>?, _ overrides_len: Int,
   _ identity: UnsafePointer<rws_identity>?, _ session_out: UnsafeMutablePointer<OpaquePointer?>?
 ) -> rws_status {
-  call { () throws(ResponsesError) in
+  makingCall { () throws(ResponsesError) in
     let session_out = try required(session_out, "session_out")
     let client = try Handles.client(client).client
     let session = try client.restore(
