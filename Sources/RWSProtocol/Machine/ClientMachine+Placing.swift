@@ -187,7 +187,8 @@ extension ClientMachine {
     }
     let isDelta = planned.fullReason == nil
     let held = connection.heldSteers(on: seat.lane)
-    connection.holdSteers(nil, on: seat.lane)
+    // Another's request may be refused: then the server still has them.
+    if held?.session == turn.session.id { connection.holdSteers(nil, on: seat.lane) }
     let areHeldHere =
       held?.session == turn.session.id && held?.responseID == turn.session.chain.anchor?.responseID
     if !turn.session.pendingSteers.isEmpty, isDelta, holds(.pendingSteerIsCommitted),

@@ -348,6 +348,35 @@ import Testing
     #expect(request.lane == nil && request.previousResponseID == nil)
   }
 
+  /// Seed 680,833 of the simulation.
+  @Test("… nor after a request of another session on its lane was refused", arguments: [false, true])
+  func pendingToldUnknownBesideRefused(isCancelled: Bool) throws {
+    let driver = try MachineDriver(settings: #"{"model":"m","store":true}"#, lanes: .supported)
+    let turn = try driver.start(user)
+    driver.open()
+    driver.receive(Wire.created("r1"))
+    let steer = try driver.steer(turn, "left", responseID: "r1")
+    driver.receive(
+      Wire.steer("accepted", "s1", "r1"), Wire.callDone("c1"), Wire.completed("r1"), Wire.steer("pending", "s1", "r1"))
+    let outputs = #"[{"type":"function_call_output","call_id":"c1","output":"x"}]"#
+    let elsewhere = try driver.start(outputs, transport: .http)
+    let visitor = driver.openSession()
+    let refused = try driver.start(user, in: visitor)
+    #expect(driver.request(refused)?.lane == nil)
+    if isCancelled { driver.cancel(refused) }
+    driver.receive(Wire.error("invalid_prompt"), on: driver.connects[0])
+    driver.close(visitor)
+    driver.open()
+    guard case .unknown? = driver.steers[steer]?.last else {
+      Issue.record("not unknown")
+      return
+    }
+    driver.cancel(elsewhere)
+    let request = try #require(driver.request(try driver.start(outputs)))
+    #expect(request.lane == nil && request.connection === driver.connects[0])
+    #expect(request.previousResponseID == nil)
+  }
+
   @Test("A fork in its source's place does not take the source's pending steers along: it is sent in full")
   func forkBesidePending() throws {
     let (driver, steer) = try pendingSteer(#"{"model":"m","store":true}"#)
