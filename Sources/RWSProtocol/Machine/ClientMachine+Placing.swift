@@ -111,7 +111,7 @@ extension ClientMachine {
   }
 
   /// Cancelled responses go with it.
-  private func abandon(_ connection: Connection, _ now: Instant) {
+  func abandon(_ connection: Connection, _ now: Instant) {
     actions.append(.close(connection))
     for session in remove(connection) where session.isReadyToSend || session.isConnectWanted {
       wait(session, in: &connection.route.waiting)

@@ -89,6 +89,28 @@ import Testing
     #expect(driver.closes.count == 2 && driver.request(third)?.connection === driver.connects.last)
   }
 
+  @Test("At the cap, what carries only cancelled responses gives way to a replacement (simulation, seed 912970)")
+  func desertedGivesWayToReplacement() throws {
+    var limits = PoolLimits()
+    limits.connectionsMax = 1
+    limits.idleNanoseconds = .max
+    let driver = try MachineDriver(lanes: .supported, limits: limits)
+    let cancelled = try driver.start(user)
+    driver.open()
+    driver.receive(Wire.created("r1"))
+    driver.advance(nanoseconds: 55 * Self.minute)
+    driver.open()
+    let replacement = driver.connects[1]
+    driver.receive(Wire.error("websocket_connection_limit_reached"), on: driver.connects[0])
+    driver.cancel(cancelled)
+    let turn = try driver.start(user)
+    driver.answer(try #require(driver.request(turn)), "r2")
+    #expect(driver.request(turn)?.connection === replacement && driver.closes.isEmpty)
+    driver.advance(nanoseconds: 55 * Self.minute)
+    #expect(driver.closes.map(\.id) == [driver.connects[0].id])
+    #expect(driver.connects.count == 3)
+  }
+
   @Test("All sessions of a connection move, each between two of its turns; it is closed when the last has left")
   func many() throws {
     let (driver, sessions) = try aged(sessions: 4)
