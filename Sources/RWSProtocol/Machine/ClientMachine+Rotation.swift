@@ -40,12 +40,11 @@ extension ClientMachine {
     connection.state = .aging
     guard connection.tenants > 0 else { return closeIfLeft(connection, now) }
     // Others have taken its replacement: who is here stays until the end.
-    let deserted = connection.route.mayDial ? nil : connection.route.deserted
-    guard connection.route.mayDial || deserted != nil else { return rotateLater(connection, now) }
+    while !connection.route.mayDial, let deserted = connection.route.deserted { abandon(deserted, now) }
+    guard connection.route.mayDial else { return rotateLater(connection, now) }
     guard connection.route.rate.take(now) else {
       return rotate(connection, at: connection.route.rate.nextRefill)
     }
-    if let deserted { abandon(deserted, now) }
     connection.replacement = dial(connection.route, over: .webSocket, now)
   }
 

@@ -37,7 +37,9 @@ private func proxySettings(_ text: String) {
   }
   guard let proxy = try? ProxyURL(text) else { return }
   if let password = proxy.credentials?.password, password.count > 12 {
-    check(!"\(proxy)".contains(String(decoding: password, as: UTF8.self)), "a password shows")
+    // Which may be a part of the host's name.
+    let shown = "\(proxy)".split(separator: proxy.host).joined()
+    check(!shown.contains(String(decoding: password, as: UTF8.self)), "a password shows")
   }
 }
 
