@@ -196,6 +196,18 @@ def agents(is_websocket):
     return lambda spec: asyncio.run((websocket if is_websocket else http)(spec))
 
 
+# --- no client at all -----------------------------------------------------------------------------------
+
+
+def bare(spec):
+    import bare_socket
+
+    loop, frames = Loop(spec), bare_socket.Frames(spec)
+    started, cpu = clock(), time.process_time_ns()
+    text = bare_socket.converse(loop, frames)
+    return loop.report(started, cpu, text)
+
+
 KINDS = {
     "ours-ws": lambda: ours("websocket"),
     "ours-http": lambda: ours("http"),
@@ -204,6 +216,7 @@ KINDS = {
     "sdk-ws": lambda: sdk_websocket,
     "agents-http": lambda: agents(False),
     "agents-ws": lambda: agents(True),
+    "bare-ws": lambda: bare,
 }
 
 

@@ -77,6 +77,33 @@ def split(results, names):
                 "| round trips | client's own |", lines)
 
 
+def own_turns(results):
+    lines = []
+    for result in results:
+        ours, floor, sdk = (run["own_turn"] * 1000 for run in owners(result))
+        each = ", ".join(f"{own * 1000:.2f}" for own in result["clients"]["ours-ws"]["own_turns"])
+        lines.append(f"| {result['name']} | {ours:.2f} | {each} | {floor:.2f} | {ours - floor:.2f} | {sdk:.2f} |")
+    return rows("| run | ours, WebSocket | in each round | bare socket | ours above it | SDK, own WebSocket |", lines)
+
+
+def owners(result):
+    return result["clients"]["ours-ws"], result["floor"], result["clients"]["sdk-ws"]
+
+
+def spoken_own_turns(results):
+    """The least and the most of each, by the size of the history."""
+    def span(of_rows, owner):
+        own = [owners(result)[owner]["own_turn"] * 1000 for result in of_rows]
+        return f"{min(own):.2f} to {max(own):.2f}"
+    parts = []
+    for history in ("small", "large"):
+        of_rows = [result for result in results if result["point"]["history"] == history]
+        if of_rows:
+            parts.append(f"with a {history} history {span(of_rows, 0)} ms (bare socket {span(of_rows, 1)}, "
+                         f"the SDK's own WebSocket {span(of_rows, 2)})")
+    return "; ".join(parts)
+
+
 # --- what if: recomputed from the parts, not run again ---------------------------------------------------
 
 
@@ -248,10 +275,13 @@ def write(found, names, directory):
         "OVERVIEW": overview(results, names), "DETAILS": details(results, names), "SPLIT": split(results, names),
         "SENSITIVITY": sensitivity(plain), "THRESHOLDS": thresholds(whole), "PAIR": pair(found["pair"], names),
         "CONSTANTS": ["```json", json.dumps(found["constants"], indent=2), "```"],
-        "CONDITIONS": [spoken_conditions(found)],
+        "CONDITIONS": [spoken_conditions(found)], "OWN_TURNS": own_turns(results + found["pair"]),
+        "OWN_IN_SHORT": [spoken_own_turns(results)],
     }
     text = (HERE / "headline.md.in").read_text()
     for name, lines in tables.items():
+        if f"@{name}@" not in text:
+            raise RuntimeError(f"headline.md.in has no place for {name}")
         text = text.replace(f"@{name}@", "\n".join(lines))
     (Path(directory) / "headline.md").write_text(text)
     chart(results, names, Path(directory) / "headline.svg")
@@ -263,7 +293,7 @@ def spoken_conditions(found):
               if not found["failures"] else
               "Bounds: at most 1 ms a turn of the client's own (median), and never slower than the SDK over its own WebSocket. **Missed:** "
               + "; ".join(found["failures"]) + ". All other rows hold.")
-    first = ("; the machine did other work, and clients and server came before it (real-time priority)"
+    first = ("; clients and server came before all else on the machine (real-time priority)"
              if about["real_time"] else "")
     return (f"{about['date']}, {about['processor']}, {about['cores']} cores, {about['system']}, Python {about['python']}, "
-            f"{about['minutes']} minutes, load at the end {about['load'][0]}{first}. {judged}")
+            f"{about['rounds']} rounds in {about['minutes']} minutes, load at the end {about['load'][0]}{first}. {judged}")

@@ -28,6 +28,8 @@ CLIENTS = {
     "agents-http": "openai-agents, HTTP",
     "agents-ws": "openai-agents, WebSocket",
 }
+# No client, and in no table of theirs: what the way alone takes of each figure.
+FLOOR = "bare-ws"
 # What one of our turns may take besides the server and the way to it.
 TURN_MS_MAX = 1.0
 
@@ -142,24 +144,29 @@ def middle(runs):
     chosen["total"] = sum(chosen["server"].values()) + chosen["network"] + chosen["client"]
     chosen["totals"] = [run["total"] for run in runs]
     chosen["clients"] = [run["client"] for run in runs]
+    chosen["own_turns"] = [run["own_turn"] for run in runs]
     return chosen
 
 
 def run_points(points, workers, rounds):
-    """Rounds go over all clients in turn, so that what disturbs the machine disturbs all of them."""
-    results, seed = [], int(time.time()) % 100_000
-    for number, point in enumerate(points):
-        runs = {kind: [] for kind in workers}
-        for _ in range(rounds):
+    """Each round goes over all points and in each over all clients, so that a slow minute of the machine is one
+    round's, and no row's."""
+    runs, seed = [{kind: [] for kind in workers} for _ in points], int(time.time()) % 100_000
+    for number in range(rounds):
+        for point, found in zip(points, runs):
             for kind, worker in workers.items():
                 seed += 1
-                runs[kind].append(measure(point, worker, seed))
-        results.append({"point": point.__dict__, "name": point.name,
-                        "clients": {kind: middle(found) for kind, found in runs.items()}})
-        print(f"{number + 1}/{len(points)} {point.name}: " + ", ".join(
-            f"{kind} {r['total']:.2f} s" for kind, r in results[-1]["clients"].items()),
-            file=sys.stderr, flush=True)
-    return results
+                found[kind].append(measure(point, worker, seed))
+            print(f"round {number + 1}/{rounds}, {point.name}: " + ", ".join(
+                f"{kind} {of_kind[-1]['own_turn'] * 1000:.2f} ms" for kind, of_kind in found.items()),
+                file=sys.stderr, flush=True)
+    return [result_of(point, {kind: middle(of_kind) for kind, of_kind in found.items()})
+            for point, found in zip(points, runs)]
+
+
+def result_of(point, clients):
+    floor = clients.pop(FLOOR)
+    return {"point": point.__dict__, "name": point.name, "clients": clients, "floor": floor}
 
 
 def judge(results):
@@ -180,13 +187,13 @@ def smoke(workers):
     checks = []
     for kind, worker in workers.items():
         run = measure(SMOKE[0], worker, 1)
-        is_delta = kind in ("ours-ws", "sdk-ws", "sdk-chain")
+        is_delta = kind in ("ours-ws", "sdk-ws", "sdk-chain", FLOOR)
         loaded = sum(t["work"]["loaded_tokens"] for t in run["turns"])
         checks += [
             (f"{kind} sends what is new", (run["delta_rate"] == 1) == is_delta),
             (f"{kind} has its parents loaded", (loaded > 0) == (kind == "sdk-chain")),
             (f"{kind} keeps its connection", run["connections"] == 1),
-            (f"{kind} is cached", (run["cached_rate"] > 0) == (kind in ("ours-ws", "sdk-ws"))),
+            (f"{kind} is cached", (run["cached_rate"] > 0) == (kind in ("ours-ws", "sdk-ws", FLOOR))),
         ]
     failed = [name for name, is_right in checks if not is_right]
     for name in failed:
@@ -195,14 +202,14 @@ def smoke(workers):
     return 1 if failed else 0
 
 
-def conditions(started):
+def conditions(started, rounds):
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), "unknown processor")
     return {
         "date": datetime.date.today().isoformat(), "processor": model, "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(), "load": [round(n, 2) for n in os.getloadavg()],
-        "minutes": round((time.time() - started) / 60, 1),
+        "rounds": rounds, "minutes": round((time.time() - started) / 60, 1),
         "real_time": scenario.is_real_time, "vocabulary": bool(scenario.vocabulary())}
 
 
@@ -223,7 +230,7 @@ def main():
     if options.again:
         report.write(json.loads((directory / "report.json").read_text()), CLIENTS, page)
         return 0
-    workers = {kind: scenario.Worker(kind) for kind in CLIENTS}
+    workers = {kind: scenario.Worker(kind) for kind in (*CLIENTS, FLOOR)}
     try:
         if options.smoke:
             return smoke(workers)
@@ -234,7 +241,7 @@ def main():
         points = [point for point in GRID if options.only in point.name]
         found = {"results": run_points(points, workers, options.rounds),
                  "pair": [] if options.only else run_points([PAIR], workers, 1),
-                 "conditions": conditions(started), "constants": scenario.constants()}
+                 "conditions": conditions(started, options.rounds), "constants": scenario.constants()}
     finally:
         for worker in workers.values():
             worker.close()
