@@ -35,6 +35,8 @@ final class Deflater {
   private var stream: UnsafeMutablePointer<z_stream>?
   /// The end of the window, while there is no stream.
   private var dictionary: [UInt8] = []
+  /// Bytes of the last message; they are the window's last.
+  private var lastCount = 0
   private var compressed = ByteBuffer(bytesMax: .max)
 
   private static let tailBytes = 4
@@ -57,7 +59,7 @@ final class Deflater {
   func compress(_ message: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
     compressed.consume(compressed.count)
     guard let stream = usableStream() else { return nil }
-    var rest = message
+    var rest = UnsafeRawBufferPointer(rebasing: message.dropFirst(repeatBeginning(of: message, stream)))
     repeat {
       let part = UnsafeRawBufferPointer(rebasing: rest.prefix(Self.callBytesMax))
       rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(part.count))
@@ -66,7 +68,7 @@ final class Deflater {
         return nil
       }
     } while !rest.isEmpty
-    if !keepsContext { deflateReset(stream) }
+    if keepsContext { lastCount = message.count } else { deflateReset(stream) }
     let bytes = compressed.bytes
     return UnsafeRawBufferPointer(rebasing: bytes.dropLast(Self.tailBytes))
   }
@@ -74,6 +76,7 @@ final class Deflater {
   /// Forgets the window: the next message refers to nothing.
   func reset() {
     dictionary = []
+    lastCount = 0
     if let stream { deflateReset(stream) }
   }
 
@@ -93,6 +96,54 @@ final class Deflater {
     let state = 1 << (windowBits + 2) + 1 << (Int(effort.memLevel) + 9)
     return compressed.allocatedBytes + dictionary.count + (stream == nil ? 0 : state)
   }
+
+  /// Says of the message's beginning that it equals the last message's, if so much does that it pays.
+  /// - Returns: The bytes said, which zlib has in its window then.
+  private func repeatBeginning(
+    of message: UnsafeRawBufferPointer, _ stream: UnsafeMutablePointer<z_stream>
+  ) -> Int {
+    // Something is left for zlib: its flush ends the message.
+    let comparable = UnsafeRawBufferPointer(rebasing: message.prefix(min(lastCount, max(0, message.count - 1))))
+    guard comparable.count >= RepeatedBlock.countMin, lastCount <= 1 << windowBits - Self.lookaheadBytes
+    else { return 0 }
+    let same = withLastMessage(of: stream) { Self.sameBytes(comparable, $0) }
+    guard let block = RepeatedBlock(repeating: same, distance: lastCount),
+      let room = try? compressed.reserve(block.bytesMax),
+      deflateSetDictionary(
+        stream, comparable.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt32(block.coveredBytes)) == Z_OK
+    else { return 0 }
+    compressed.commit(block.write(to: room))
+    return block.coveredBytes
+  }
+
+  /// It is in zlib's window; nothing else keeps it.
+  private func withLastMessage(
+    of stream: UnsafeMutablePointer<z_stream>, _ body: (UnsafeRawBufferPointer) -> Int
+  ) -> Int {
+    withUnsafeTemporaryAllocation(byteCount: 1 << windowBits, alignment: 16) { window in
+      var count: UInt32 = 0
+      guard
+        deflateGetDictionary(stream, window.baseAddress?.assumingMemoryBound(to: UInt8.self), &count) == Z_OK,
+        lastCount <= count, count <= window.count
+      else { return 0 }
+      return body(UnsafeRawBufferPointer(rebasing: window[Int(count) - lastCount..<Int(count)]))
+    }
+  }
+
+  /// From their beginnings, to whole words; the second is as long as the first at least.
+  private static func sameBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
+    var same = 0
+    while left.count - same >= 8,
+      left.loadUnaligned(fromByteOffset: same, as: UInt64.self)
+        == right.loadUnaligned(fromByteOffset: same, as: UInt64.self)
+    {
+      same += 8
+    }
+    return same
+  }
+
+  /// zlib refers to nothing that far back in its window (zconf.h, deflate.h), and a peer may do as it does.
+  private static let lookaheadBytes = 262
 
   /// zlib counts in 32 bits.
   private static let callBytesMax = 1 << 30
