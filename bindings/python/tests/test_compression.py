@@ -31,9 +31,12 @@ def texts():
 @pytest.mark.parametrize("agreement", AGREEMENTS, ids=str)
 def test_turns_under_every_agreement(serve, connect, agreement):
     peer = serve(echo, extensions=[ServerPerMessageDeflateFactory(**agreement)])
-    session = connect(peer).session(model="m")
+    # Every request begins with them, as the one before it did.
+    instructions = os.urandom(3_000).hex()
+    session = connect(peer).session(model="m", instructions=instructions)
     for text in texts():
         assert session.run(text).text == "echo: " + text
+        assert peer.sent()["instructions"] == instructions
     answer = peer.connections[0].connection.response.headers["Sec-WebSocket-Extensions"]
     for name, value in agreement.items():
         assert (name if value is True else f"{name}={value}") in answer
